@@ -268,8 +268,8 @@ def check_position(at: Pair, size: Pair, what: str) -> None:
 
 def strongest_output(
     explained: ExplainedLayer, index: int | None = None, within: Box | None = None
-) -> tuple[int, Pair]:
-    """Return the map, row and column of the output that is explained for want of a choice.
+) -> tuple[int, Pair, str]:
+    """Return the map and position of the output that is explained for want of a choice, and why.
 
     Of maps of one row and column that is the largest value, as `run` reports it. Of others it is
     the largest magnitude near the middle; of shares, where "no face" is large nearly everywhere,
@@ -289,19 +289,29 @@ def strongest_output(
     >>> values = np.stack([np.eye(8)[::-1], np.diag(np.arange(8.0))], axis=2)
     >>> source, groups = array_input(values[None]), (MapGroup("", (0,)), MapGroup("", (1,)))
     >>> border = ExplainedLayer("pad1", PadLayer(0), (source,), groups, np.dtype(float))
-    >>> strongest_output(border, 0), strongest_output(border)
-    ((0, (2, 5)), (1, (5, 5)))
+    >>> strongest_output(border, 0)
+    (0, (2, 5), 'the largest magnitude near the middle')
+    >>> strongest_output(border)[:2]
+    (1, (5, 5))
     >>> strongest_output(border, within=(slice(0, 8), slice(0, 8)))
-    (1, (7, 7))
+    (1, (7, 7), 'the largest value')
     """
+    sizes = explained.output_shape[1:3]
     stands_out = explained.is_shares and not explained.is_scores
     part = (lambda size: slice(0, size)) if stands_out else _middle
-    rows, cols = within or (part(size) for size in explained.output_shape[1:3])
+    rows, cols = within or (part(size) for size in sizes)
     values = explained.output(rows.start, rows.stop)[:, cols]
-    is_value = explained.is_scores or within is not None
-    sized = values if is_value else np.abs(values)
     if stands_out:
-        sized = values - values.mean(axis=(0, 1))
+        sized, why = (
+            values - values.mean(axis=(0, 1)),
+            "the share furthest above the mean of its map",
+        )
+    elif explained.is_scores or within is not None:
+        sized, why = values, "the largest value"
+        if values.shape[:2] != sizes:
+            why += " of a window without padding"
+    else:
+        sized, why = np.abs(values), "the largest magnitude near the middle"
     strength = np.where(np.isnan(values), -np.inf, sized)
     best: tuple[float, int, Pair] | None = None
     for number, group in enumerate(explained.groups):
@@ -312,7 +322,7 @@ def strongest_output(
         if best is None or float(one[row, col]) > best[0]:
             best = float(one[row, col]), number, (rows.start + row, cols.start + col)
     assert best is not None
-    return best[1:]
+    return *best[1:], why
 
 
 def _middle(size: int) -> slice:

@@ -13,9 +13,9 @@ from cnncli.core.conv import conv_single_step
 from cnncli.core.geometry import Pair
 from cnncli.core.pool import create_mask_from_window, pool_forward
 from cnncli.explain.explained_layer import POOL_PADDING, ExplainedLayer, check_position
-from cnncli.explain.model import Axes, Block, Explanation, Spread, Step, padding_of
+from cnncli.explain.model import Axes, Block, Explanation, Formula, Spread, Step, padding_of
+from cnncli.explain.moved_values import is_moved, moved_terms
 from cnncli.explain.normalized import is_normalized, normalized_terms
-from cnncli.explain.resized import is_resized, resized_terms
 from cnncli.explain.transposed import find_spread, transposed_step
 from cnncli.network.layers import (
     ActivationLayer,
@@ -30,9 +30,6 @@ from cnncli.network.layers import (
     ScaleLayer,
 )
 from cnncli.network.layers.conv import OneMap
-
-Formula = tuple[str, tuple[tuple[str, float], ...]]
-"""A formula, and the names and numbers in it."""
 
 
 def explain(explained: ExplainedLayer, at: Pair, index: int = 0, image: int = 0) -> Explanation:
@@ -124,8 +121,13 @@ def _steps(
             value = float(window.item())
             block = Block(explained.inputs[0].names[channel], channel, window, sum=value)
             yield Step(channel=channel, blocks=(block,), total=value, value=value)
-    elif is_resized(layer) or is_normalized(layer):
-        yield from _steps_of_terms(explained, at, channels)
+    elif is_moved(layer) or is_normalized(layer):
+        find_terms = moved_terms if is_moved(layer) else normalized_terms
+        for channel in channels:
+            formula, terms, value = find_terms(explained, at, channel)
+            yield Step(
+                channel=channel, operands=tuple(terms), formula=formula, total=value, value=value
+            )
     else:
         if isinstance(layer, CellScaleLayer):
             layer = layer.part(slice(at[0], at[0] + 1), slice(at[1], at[1] + 1))
@@ -138,21 +140,6 @@ def _steps(
             yield Step(
                 channel=channel, operands=operands, formula=formula, total=value, value=value
             )
-
-
-def _steps_of_terms(explained: ExplainedLayer, at: Pair, channels: Sequence[int]) -> Iterator[Step]:
-    """Yield the steps of a layer whose values have a formula of named terms."""
-    moved = is_resized(explained.layer)
-    values = explained.output(at[0], at[0] + 1)[0, at[1]] if moved else None
-    for channel in channels:
-        if values is not None:
-            formula, terms = resized_terms(explained, at, channel)
-            value = float(values[channel])
-        else:
-            formula, terms, value = normalized_terms(explained, at, channel)
-        yield Step(
-            channel=channel, operands=tuple(terms), formula=formula, total=value, value=value
-        )
 
 
 def conv_maps(

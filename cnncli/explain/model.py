@@ -10,6 +10,10 @@ from cnncli.core.geometry import Axis, Pair
 from cnncli.network.layers import FloatArray
 
 Sizes = tuple[int, int, int]
+Term = tuple[str, float]
+"""The name and the value of a number in a formula."""
+Formula = tuple[str, tuple[Term, ...]]
+"""A formula, and the numbers in it."""
 
 
 @dataclass(frozen=True)
@@ -181,7 +185,7 @@ class Step:
     channel: int
     name: str = ""
     blocks: tuple[Block, ...] = ()
-    operands: tuple[tuple[str, float], ...] = ()
+    operands: tuple[Term, ...] = ()
     formula: str | None = None
     bias: float | None = None
     divisor: int | None = None

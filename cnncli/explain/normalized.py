@@ -10,6 +10,7 @@ import numpy as np
 from cnncli.core.arrays import FloatArray
 from cnncli.core.geometry import Pair
 from cnncli.explain.explained_layer import ExplainedLayer
+from cnncli.explain.model import Term
 from cnncli.network.layers import (
     Layer,
     LRNLayer,
@@ -21,11 +22,9 @@ from cnncli.network.layers import (
 from cnncli.network.layers.axes import AXES
 from cnncli.network.layers.norm import Normalization
 
-Term = tuple[str, float]
-
 KINDS: Final = (LRNLayer, MatMulLayer, Normalization, ReduceLayer, SoftmaxLayer)
 
-_NAMED: Final = 8
+_MOST_NAMED: Final = 8
 """Products that are named one by one; of more the largest are."""
 
 
@@ -113,7 +112,7 @@ def _product(explained: ExplainedLayer, at: Pair, channel: int) -> tuple[str, li
         f"{one}[{rows[0]},{at[1]}] of channel {k} * {other}[{rows[1]},{k}] of channel {channel}"
         for k in range(len(products))
     ]
-    largest = np.sort(np.argsort(-np.abs(products), kind="stable")[:_NAMED])
+    largest = np.sort(np.argsort(-np.abs(products), kind="stable")[:_MOST_NAMED])
     terms = [(names[k], float(products[k])) for k in largest]
     rest = np.delete(products, largest)
     if rest.size:

@@ -17,6 +17,7 @@ from cnncli.explain.explained_layer import (
     ExplainedLayer,
     LayerInput,
     array_input,
+    check_position,
     find_index,
     strongest_output,
 )
@@ -36,7 +37,7 @@ from cnncli.render.options import MapGroup, channel_names
 from cnncli.system.memory import check_memory
 
 MOST_VALUES: Final = 2**22
-"""Of an output that is looked at as a whole for one to explain."""
+"""An output of more values is searched near its middle only."""
 
 
 @dataclass(frozen=True)
@@ -113,42 +114,34 @@ def run(job: ExplainJob, source: Source) -> ExplainResult[Explanation]:
     # Values of an image that are not finite are shown as they are.
     with np.errstate(all="ignore"):
         explained, picture, image = _open(job, source)
-        groups = explained.groups
+        groups, choices = explained.groups, []
         names = [group.name for group in groups]
         index = None if job.map is None else find_index("--map", job.map, names)
-        clean = _clean_outputs(job.job.network, explained)
+        is_any_map = job.map is None and len(groups) > 1
         if job.at is None:
-            index, at = strongest_output(explained, index, clean)
+            unpadded = _outputs_without_padding(job.job.network, explained)
+            index, at, why = strongest_output(explained, index, unpadded)
+            if is_any_map or not explained.is_scores:
+                chosen = f"--at {at[0]},{at[1]}{f' --map {index}' if is_any_map else ''}"
+                choices.append(f"{chosen} was chosen: {why}")
         else:
             index, at = index or 0, job.at
-        notes, choices = _notes(job, picture), []
+            if is_any_map:
+                choices.append(f"map 0 of {len(groups)} is shown; --map K shows another")
         if job.is_shown:
-            explained, stored, channel = _stored(job, picture, explained, at, index)
-            explanation = explain(explained, stored, channel, image)
+            explained, stored_at, stored_index = _stored(job, picture, explained, at, index)
             choices.append(
                 f"row {at[0]}, column {at[1]} of map {index} of {job.layer} is stored as row "
-                f"{stored[0]}, column {stored[1]} of map {channel}"
+                f"{stored_at[0]}, column {stored_at[1]} of map {stored_index}"
             )
-        else:
-            explanation = explain(explained, at, index, image)
+            at, index = stored_at, stored_index
+        explanation = explain(explained, at, index, image)
         trail = _trail(job, picture, explanation, image) if job.trail else None
-    is_value = explained.is_scores or clean is not None
-    what = "the largest value" if is_value else "the largest magnitude near the middle"
-    if clean and tuple(box.stop - box.start for box in clean) != explained.output_shape[1:3]:
-        what += " of a window without padding"
-    if explained.is_shares and not explained.is_scores:
-        what = "the share furthest above the mean of its map"
-    is_any_map = job.map is None and len(groups) > 1
-    is_choice = is_any_map or explained.output_shape[1:3] != (1, 1)
-    if job.at is None and is_choice:
-        chosen = f"--at {at[0]},{at[1]}{f' --map {index}' if is_any_map else ''}"
-        choices.append(f"{chosen} was chosen: {what}")
-    elif is_any_map:
-        choices.append(f"map 0 of {len(groups)} is shown; --map K shows another")
+    notes = _notes(job, picture)
     return ExplainResult(explanation, explained, picture, notes, (*notes, *choices), trail)
 
 
-def _clean_outputs(network: Network, explained: ExplainedLayer) -> Box | None:
+def _outputs_without_padding(network: Network, explained: ExplainedLayer) -> Box | None:
     """The outputs of one convolution that see no padding, if they are half of all, or else all.
 
     None of any other network, and of an output with too many values to be looked at as a whole.
@@ -205,6 +198,7 @@ def _stored(
     """Return the layer that another one shows, and where a value of it is stored there."""
     view, (source,) = shown.layer, shown.inputs
     assert isinstance(view, ViewLayer)
+    check_position(at, shown.output_shape[1:3], "output")
     row, column, channel = view.source(source.shape, (*at, index))
     explained = find_layer(job.job.network, picture, source.name, job.image or 0)
     return replace(explained, name=shown.name), (row, column), channel

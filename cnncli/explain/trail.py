@@ -15,7 +15,7 @@ from cnncli.explain.backward import pool_shares
 from cnncli.explain.explained_layer import ExplainedLayer
 from cnncli.explain.forward import explain
 from cnncli.explain.model import Explanation, Step
-from cnncli.explain.resized import is_resized, resized_cells
+from cnncli.explain.moved_values import is_moved, moved_cells
 from cnncli.network.graph import SOURCE
 from cnncli.network.layers import (
     ConvTransposeLayer,
@@ -194,7 +194,7 @@ def _map_of(explained: ExplainedLayer, channel: int) -> int:
 def _strongest(explained: ExplainedLayer, unit: TrailUnit) -> _Contribution | str:
     """Return what contributes most to a value of a layer's output, or why there is nothing."""
     layer, at = explained.layer, (unit.row, unit.column)
-    if isinstance(layer, _SAME_CELL) and not is_resized(layer):
+    if isinstance(layer, _SAME_CELL) and not is_moved(layer):
         return _same_cell(explained, _explain(explained, unit)[1], at)
     reads = [*_reads(explained, unit)]
     products = np.concatenate([np.zeros(0), *(read.values * read.weights for read in reads)])
@@ -241,8 +241,8 @@ def _reads(explained: ExplainedLayer, unit: TrailUnit) -> Iterator[_Read]:
         explanation, step = _explain(explained, unit)
         if step.blocks:
             yield _under_window(explained, _sources(explanation), step)
-    elif is_resized(explained.layer):
-        for number, cell, weight in resized_cells(explained, at, unit.channel):
+    elif is_moved(explained.layer):
+        for number, cell, weight in moved_cells(explained, at, unit.channel):
             value = np.array([explained.inputs[number].value(cell)])
             yield _Read(number, np.array([cell]), value, np.array([weight]))
     else:

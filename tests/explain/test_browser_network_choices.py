@@ -102,7 +102,7 @@ def test_the_strongest_unit_of_a_layer_is_that_of_the_core(
     tab = show(network_page_data(network, picture, name, Unit((0, 0)), title="net"))
     found = tab.evaluate("cnncli.layers().slice(1).map((layer) => strongestUnit(layer))")
     for unit in found:
-        index, at = strongest_output(find_layer(network, picture, unit["layer"], 0))
+        index, at, _ = strongest_output(find_layer(network, picture, unit["layer"], 0))
         assert (unit["map"], unit["at"]) == (index, list(at)), unit
 
 

@@ -10,11 +10,11 @@ import pytest
 from cnncli.explain.explained_layer import ExplainedLayer
 from cnncli.explain.forward import explain
 from cnncli.explain.model import Step
+from cnncli.explain.moved_values import moved_cells
 from cnncli.explain.page import stored_network_data
 from cnncli.explain.page.layer_data import PageData, Unit
 from cnncli.explain.page.network_data import network_page_data
 from cnncli.explain.page.stored_network_data import stored_network_page_data
-from cnncli.explain.resized import resized_cells
 from cnncli.explain.run import every_layer
 from cnncli.filters.filter import from_array
 from cnncli.io.images import Picture
@@ -130,7 +130,7 @@ def test_resizes_show_their_cells_and_weights(panel: Panel) -> None:
     for layer, at in (("linear", (3, 4)), ("cubic", (5, 5)), ("cubic", (0, 0))):
         panel.open(layer, at)
         rows = panel.rows("#blocks .sources")[1:]
-        cells = resized_cells(panel.explained(layer), at, 0)
+        cells = moved_cells(panel.explained(layer), at, 0)
         source = panel.explained(layer).inputs[0]
         assert len(rows) == len(cells) > 3
         # Those that contribute most come first.

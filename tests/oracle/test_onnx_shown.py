@@ -149,3 +149,31 @@ def test_attention_of_any_size(tmp_path: Path) -> None:
     run_cli("run", network, image, "--layer", "products", "-o", tmp_path / "p.npy")
     expected = matrices(values_of(made, "p", X))
     np.testing.assert_allclose(np.load(tmp_path / "p.npy"), expected, 1e-5, 1e-6)
+
+
+def products_of(queries: int, folder: Path) -> tuple[Path, Path]:
+    """Write a picture and a model: so many of its rows by one another, for each channel."""
+    made = model(
+        [
+            node("Slice", "x from to axes", "q", "rows"),
+            node("Transpose", "q", "k", "keys", perm=[0, 1, 3, 2]),
+            node("MatMul", "q k", "p", "products"),
+            node("Relu", "p", "y", "last"),
+        ],
+        {"from": np.array([0]), "to": np.array([queries]), "axes": np.array([2])},
+        SHAPE,
+    )
+    return saved(made, folder)[:2]
+
+
+@pytest.mark.parametrize("at", ["99,99", "0,2", "2,0"])
+def test_a_place_outside_of_what_is_shown_is_refused(at: str, tmp_path: Path) -> None:
+    given = products_of(2, tmp_path)
+    told = run_cli("explain", *given, "--layer", "products", "--at", at, code=2).stderr
+    assert f"--at: rows of the output are 0 to 1 and columns 0 to 1, got {at}" in told
+
+
+def test_what_is_told_of_the_choice_is_true_of_what_is_shown(tmp_path: Path) -> None:
+    network, image = products_of(1, tmp_path)
+    told = run_cli("explain", network, image, "--layer", "products").stderr
+    assert "was chosen: the largest value\n" in told

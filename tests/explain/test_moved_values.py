@@ -11,13 +11,15 @@ import pytest
 
 from cnncli.errors import ShapeError
 from cnncli.explain.explained_layer import ExplainedLayer, array_input
-from cnncli.explain.resized import is_resized, resized_terms
+from cnncli.explain.forward import explain
+from cnncli.explain.moved_values import is_moved, moved_terms
 from cnncli.network.layers import (
     Layer,
     PadChannelsLayer,
     ResizeLayer,
     SliceLayer,
 )
+from cnncli.render.options import one_group_each
 
 RANDOM = np.random.default_rng(5)
 X = RANDOM.standard_normal((1, 4, 5, 4))
@@ -28,29 +30,45 @@ LAYERS: dict[str, Layer] = {
     "cubic": ResizeLayer(scale=1.5, mode="cubic"),
     "channels": SliceLayer(1, 4, 2),
     "rows backwards": SliceLayer(2, None, rows=(-1, -9, -2), columns=(1, 4)),
-    "more channels": PadChannelsLayer(np.zeros(1), np.zeros(2)),
+    "more channels": PadChannelsLayer(np.array([7.0]), np.array([-2.0, 0.5])),
 }
 
 
 def explained(layer: Layer) -> ExplainedLayer:
     source: Any = array_input(X)
-    return ExplainedLayer("layer", layer, (source,), (), np.dtype(float))
+    groups = one_group_each(("",) * layer.output_shape(X.shape)[3])
+    return ExplainedLayer("layer", layer, (source,), groups, np.dtype(float))
 
 
 @pytest.mark.parametrize("name", LAYERS)
 def test_terms_add_up_to_the_value(name: str) -> None:
     one = explained(LAYERS[name])
-    assert is_resized(one.layer)
+    assert is_moved(one.layer)
     _, n_H, n_W, n_C = one.output_shape
     for row, column, channel in product(range(n_H), range(n_W), range(n_C)):
-        formula, terms = resized_terms(one, (row, column), channel)
+        formula, terms, value = moved_terms(one, (row, column), channel)
+        assert value == pytest.approx(one.output(row, row + 1)[0, column, channel], abs=1e-9)
         weights = [float(w) for w in re.findall(r"(-?[\d.e-]+) \* x", formula)] or [1] * len(terms)
         total = sum(weight * value for weight, (_, value) in zip(weights, terms, strict=True))
-        value = one.output(row, row + 1)[0, column, channel]
-        assert total == pytest.approx(value, abs=2e-3 if "*" in formula else 1e-9)
+        assert not terms or total == pytest.approx(value, abs=2e-3 if "*" in formula else 1e-9)
 
 
 @pytest.mark.parametrize("name", ["linear", "rows backwards"])
 def test_backward_is_refused(name: str) -> None:
     with pytest.raises(ShapeError, match="--backward cannot follow"):
         _ = explained(LAYERS[name]).only_input
+
+
+class OffByOne(ExplainedLayer):
+    """Gives other values than its layer."""
+
+    def output(self, first: int, last: int) -> Any:
+        return super().output(first, last) + 1
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_the_sum_of_the_terms_judges_what_the_layer_gives(name: str) -> None:
+    one = explained(LAYERS[name])
+    off = OffByOne(one.name, one.layer, one.inputs, one.groups, one.dtype)
+    (step,) = explain(off, (1, 2), 0).steps
+    assert step.difference == pytest.approx(1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from cnncli.core.geometry import Pair
 from cnncli.explain.explained_layer import ExplainedLayer
+from cnncli.explain.model import Term
 from cnncli.network.layers import (
     ConcatLayer,
     DepthToSpaceLayer,
@@ -17,7 +18,6 @@ from cnncli.network.layers import (
     ViewLayer,
 )
 
-Term = tuple[str, float]
 WeightedCell = tuple[int, tuple[int, int, int], float]
 """The number of an input, a cell in it, and its weight."""
 
@@ -25,24 +25,24 @@ MOVES = (DepthToSpaceLayer, SpaceToDepthLayer, ViewLayer)
 KINDS = (ConcatLayer, PadChannelsLayer, ResizeLayer, SliceLayer, *MOVES)
 
 
-def is_resized(layer: Layer | MergeLayer) -> bool:
+def is_moved(layer: Layer | MergeLayer) -> bool:
     """Whether a layer is explained here.
 
     Examples
     --------
-    >>> is_resized(ResizeLayer(scale=2.0))
+    >>> is_moved(ResizeLayer(scale=2.0))
     True
     """
     return isinstance(layer, KINDS)
 
 
-def resized_terms(explained: ExplainedLayer, at: Pair, channel: int) -> tuple[str, list[Term]]:
-    """Return the formula of one output, and the numbers in it.
+def moved_terms(explained: ExplainedLayer, at: Pair, channel: int) -> tuple[str, list[Term], float]:
+    """Return the formula of one output, the numbers in it, and what it gives in float64.
 
     Parameters
     ----------
     explained : ExplainedLayer
-        Of a layer that `is_resized`.
+        Of a layer that `is_moved`.
     at : (int, int)
         Row and column of the output.
     channel : int
@@ -55,37 +55,49 @@ def resized_terms(explained: ExplainedLayer, at: Pair, channel: int) -> tuple[st
     >>> source, groups = array_input(np.arange(4.0).reshape(1, 1, 4, 1)), (MapGroup("", (0,)),)
     >>> layer = ResizeLayer((1, 2), mode="linear")
     >>> half = ExplainedLayer("half", layer, (source,), groups, np.dtype(float))
-    >>> resized_terms(half, (0, 1), 0)
-    ('0.5 * x[0,2] + 0.5 * x[0,3]', [('x[0,2]', 2.0), ('x[0,3]', 3.0)])
+    >>> moved_terms(half, (0, 1), 0)
+    ('0.5 * x[0,2] + 0.5 * x[0,3]', [('x[0,2]', 2.0), ('x[0,3]', 3.0)], 2.5)
     """
     layer, source = explained.layer, explained.inputs[0]
-    found = resized_cells(explained, at, channel)
+    found = moved_cells(explained, at, channel)
     if isinstance(layer, ResizeLayer):
         names = [f"x[{row},{column}]" for _, (row, column, _), _ in found]
         shares = [
             name if weight == 1 else f"{weight:.4g} * {name}"
             for name, (_, _, weight) in zip(names, found, strict=True)
         ]
-        values = (source.value(cell) for _, cell, _ in found)
-        return " + ".join(shares), [*zip(names, values, strict=True)]
+        values = [source.value(cell) for _, cell, _ in found]
+        total = sum(weight * value for (_, _, weight), value in zip(found, values, strict=True))
+        return " + ".join(shares), [*zip(names, values, strict=True)], total
     if not found:
-        return "a channel of one value", []
+        assert isinstance(layer, PadChannelsLayer)
+        return "a channel of one value", [], _constant(layer, channel, source.shape[3])
     ((which, (row, column, number), _),) = found
     source, place = explained.inputs[which], f"x[{row},{column}]"
     value = source.value((row, column, number))
     if isinstance(layer, MOVES) or (isinstance(layer, SliceLayer) and layer.reads_all):
-        return f"{place} of channel {number}", [(place, value)]
+        return f"{place} of channel {number}", [(place, value)], value
     where = f"{place}, " if isinstance(layer, ConcatLayer) and layer.reads_all else ""
-    return f"{where}channel {number} of {source.name}", [(source.name, value)]
+    return f"{where}channel {number} of {source.name}", [(source.name, value)], value
 
 
-def resized_cells(explained: ExplainedLayer, at: Pair, channel: int) -> list[WeightedCell]:
+def _constant(layer: PadChannelsLayer, channel: int, channels: int) -> float:
+    """The value of a channel beside those of the input, which has so many."""
+    before = layer.counts[0]
+    array, index = layer.before, channel
+    if channel >= before:
+        array, index = layer.after, channel - before - channels
+    assert array is not None
+    return float(array[index])
+
+
+def moved_cells(explained: ExplainedLayer, at: Pair, channel: int) -> list[WeightedCell]:
     """Return the input cells that one output is made of, each with its weight.
 
     Parameters
     ----------
     explained : ExplainedLayer
-        Of a layer that `is_resized`.
+        Of a layer that `is_moved`.
     at : (int, int)
         Row and column of the output.
     channel : int
@@ -102,7 +114,7 @@ def resized_cells(explained: ExplainedLayer, at: Pair, channel: int) -> list[Wei
     >>> source = array_input(np.arange(4.0).reshape(1, 1, 4, 1))
     >>> layer = ResizeLayer((1, 2), mode="linear")
     >>> half = ExplainedLayer("half", layer, (source,), (), np.dtype(float))
-    >>> resized_cells(half, (0, 1), 0)
+    >>> moved_cells(half, (0, 1), 0)
     [(0, (0, 2, 0), 0.5), (0, (0, 3, 0), 0.5)]
     """
     layer, shapes = explained.layer, [source.shape for source in explained.inputs]
