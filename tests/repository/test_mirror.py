@@ -25,7 +25,7 @@ ELSEWHERE = {
     "cli/test_command.py": "cli/options cli/layer_options",
     "cli/test_conv.py": "cli/layer cli/layer_commands pipeline/layers",
     "cli/test_explain.py": "explain/run explain/to_json",
-    "cli/test_grad.py": "gradients/pictures gradients/run pipeline/drawn_field",
+    "cli/test_grad.py": "gradients/run pipeline/drawn_field",
     "cli/test_images.py": "cli/types",
     "cli/test_incomplete_networks.py": "network/load",
     "cli/test_network_input.py": (
@@ -43,7 +43,6 @@ ELSEWHERE = {
     "faults/test_safety.py": "cli/group",
     "filters/test_builtins.py": "filters/kernels",
     "filters/test_filter.py": "filters/files",
-    "gradients/test_unit.py": "gradients/check gradients/gradient",
     "io/test_atomic.py": "system/files",
     "io/test_images.py": "io/read_options",
     "io/test_npy.py": "io/npz io/regular_files",
@@ -51,7 +50,7 @@ ELSEWHERE = {
     "io/test_remote.py": "io/urls",
     "io/test_writers.py": "io/formats",
     "library/test_network.py": "library/run",
-    "network/test_graph.py": "network/model network/passes",
+    "network/test_graph.py": "network/passes",
     "network/test_input_channels.py": "io/array_axes",
     "network/test_toml_reader.py": "network/conventions network/weight_files",
     "oracle/test_compare.py": "compare/peers",
@@ -59,7 +58,7 @@ ELSEWHERE = {
     "pipeline/test_output_checks.py": "pipeline/files",
     "pipeline/test_write.py": "pipeline/planned_results",
     "render/test_grid.py": "render/legend",
-    "render/test_tiles.py": "render/options render/result_rows",
+    "render/test_tiles.py": "render/result_rows",
 }
 """Files of tests that judge modules of other names: with others, or through a command."""
 
