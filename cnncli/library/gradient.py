@@ -24,6 +24,7 @@ from cnncli.network.passes import require_gradients
 from cnncli.pipeline.files import read_source
 from cnncli.pipeline.input_notes import notes_of
 from cnncli.pipeline.job import Job
+from cnncli.pipeline.output_names import Source
 from cnncli.render.options import RenderOptions
 from cnncli.render.result_rows import ArrayRows
 
@@ -39,6 +40,8 @@ class GradientResult:
     unit : Unit
     picture : Picture
     gradient : Gradient
+    source : Source
+        The image.
     notes : tuple of str
         What the command would say.
     """
@@ -47,6 +50,7 @@ class GradientResult:
     unit: Unit
     picture: Picture
     gradient: Gradient
+    source: Source
     notes: tuple[str, ...] = ()
 
     @property
@@ -61,11 +65,18 @@ class GradientResult:
         Its picture is that of `cnncli grad`: the channel with the strongest gradient, red where
         a brighter pixel raises the unit, blue where it lowers it.
         """
-        view = plain_view(self.picture.shape, str(self.unit), False, self.job.render)
-        result = view.result(self.gradient, self.picture.batched)
-        job = replace(self.job, render=view.render)
-        values = self.gradient.input
-        sheet = Sheet(job, result, ArrayRows(view.make(self.gradient)))
+        numbers, view = (
+            plain_view(self.picture.shape, str(self.unit), as_values, self.job.render)
+            for as_values in (True, False)
+        )
+        values, batched = self.gradient.input, self.picture.batched
+        sheet = Sheet(
+            replace(self.job, render=view.render),
+            view.result(self.gradient, batched),
+            ArrayRows(view.make(self.gradient)),
+            self.source,
+            (numbers.result(self.gradient, batched), ArrayRows(values)),
+        )
         return with_sheet(values if self.picture.batched else values[0], sheet)
 
     @property
@@ -105,7 +116,7 @@ class GradientResult:
         result = view.result(self.gradient, self.picture.batched)
         with np.errstate(all="ignore"):
             rows = ArrayRows(view.make(self.gradient))
-        return maps_array(replace(self.job, render=view.render), result, rows)
+        return maps_array(replace(self.job, render=view.render), result, rows, self.source)
 
     def __repr__(self) -> str:
         return "\n".join(
@@ -150,7 +161,7 @@ def find_unit_gradient(
             f"--upstream is for a whole layer, got --unit {chosen}", hint=f"--unit {chosen.layer}"
         )
     model = model.showing([chosen.layer]).until(chosen.layer)
-    network, source = model.network, source_of(image)
+    network, source = model.network, source_of(image, reading)
     require_gradients(network)
     job = make_job(model, reading, call, render=RenderOptions(colormap="diverging"))
     with work_on(source, job.read.max_memory):
@@ -161,4 +172,5 @@ def find_unit_gradient(
         given = upstream_for(network, chosen, picture, upstream)
         gradient = find_gradient(network, picture.values(), chosen.layer, given)
         notes = (*notes_of(job, picture), *zero_notes(chosen, gradient))
-    return GradientResult(job, chosen, picture, gradient, notes)
+    source = replace(source, data=None)
+    return GradientResult(job, chosen, picture, gradient, source, notes)

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, TypedDict
 
 import numpy as np
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
-from cnncli.errors import CnnCliError
+from cnncli.errors import CnnCliError, OptionError, nearest, quote
 from cnncli.io.images import read_shape
+from cnncli.io.photo_metadata import read_photo_metadata
 from cnncli.io.read_options import ReadOptions
 from cnncli.io.urls import locate
 from cnncli.network.model import Model
@@ -32,6 +33,8 @@ _PNG_MODES: Final = ("1", "L", "LA", "P", "RGB", "RGBA", "I;16")
 _TIFF_MODES: Final = ("CMYK", "YCbCr", "F", "I")
 """Pillow's modes that a file of the format holds without loss."""
 
+_ORIENTATION: Final = 274
+
 
 class Reading(TypedDict, total=False):
     """How an image is read: the options of the commands, by the same names with ``_``."""
@@ -44,13 +47,20 @@ class Reading(TypedDict, total=False):
     max_memory: int | None
 
 
-def source_of(image: ImageLike) -> Source:
+def source_of(image: ImageLike, reading: Reading | None = None) -> Source:
     """Return an image as the commands' work takes it.
 
     Parameters
     ----------
     image : str, path, ndarray or PIL.Image.Image
         An array is read as a ``.npy`` file of it would be: (H, W), (H, W, C) or (N, H, W, C).
+    reading : Reading, optional
+        How it will be read.
+
+    Raises
+    ------
+    OptionError
+        If it is none of these.
 
     Examples
     --------
@@ -59,14 +69,83 @@ def source_of(image: ImageLike) -> Source:
     """
     if isinstance(image, str | os.PathLike):
         return Source(locate(os.fspath(image)))
-    stream = io.BytesIO()
     if isinstance(image, Image.Image):
-        is_deep = image.mode in _TIFF_MODES
-        held = image if is_deep or image.mode in _PNG_MODES else image.convert("RGBA")
-        held.save(stream, "TIFF" if is_deep else "PNG")
-        return Source(Path("picture"), data=stream.getvalue())
-    np.save(stream, np.asarray(image), allow_pickle=False)
+        frame = (reading or {}).get("frame")
+        if frame is not None and getattr(image, "n_frames", 1) > 1:
+            problem = "frame is for files: of a picture of Pillow's its current frame is taken"
+            raise OptionError(problem, hint=f"image.seek({frame})")
+        return Source(Path("picture"), data=_content(image))
+    array = np.asarray(image)
+    if array.dtype.hasobject:
+        need = "an image must be a file, an address, an array of numbers or a picture of Pillow's"
+        raise OptionError(f"{need}, got {quote(repr(image))}")
+    stream = io.BytesIO()
+    np.save(stream, array, allow_pickle=False)
     return Source(Path("array"), data=stream.getvalue())
+
+
+def _content(image: Image.Image) -> bytes:
+    """Return a picture of Pillow's as a file that is read as its own file would be."""
+    # Decoding a TIFF file turns it upright and takes the tag away.
+    image.load()
+    found = read_photo_metadata(image, 8)
+    exif = Image.Exif()
+    exif.load(found.exif or b"")
+    with suppress(Exception):  # broken EXIF does not turn the picture
+        exif[_ORIENTATION] = int(image.getexif()[_ORIENTATION])
+    text = PngImagePlugin.PngInfo()
+    if record := image.info.get("cnncli") or image.info.get("comment"):
+        text.add_text("cnncli", record)
+    is_deep = image.mode in _TIFF_MODES and not _is_16_bit(image)
+    stream = io.BytesIO()
+    settings = {"exif": exif, "pnginfo": text, "dpi": found.dpi and (found.dpi, found.dpi)}
+    _storable(image, is_deep).save(stream, "TIFF" if is_deep else "PNG", **settings)
+    return stream.getvalue()
+
+
+def _is_16_bit(image: Image.Image) -> bool:
+    """Whether its numbers are levels of 16 bits: Pillow has those of PGM files in 32 bits."""
+    return image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PPM")
+
+
+def _storable(image: Image.Image, is_deep: bool) -> Image.Image:
+    """Return a picture in a mode that its file holds."""
+    if _is_16_bit(image):
+        return image if image.mode == "I;16" else image.convert("I").convert("I;16")
+    if is_deep or image.mode in _PNG_MODES:
+        return image
+    return image.convert("LA" if image.mode == "La" else "RGBA")
+
+
+def check_names(call: str, given: Iterable[str], known: Iterable[str]) -> None:
+    """Refuse names of options that a call does not have, as Python does.
+
+    Raises
+    ------
+    TypeError
+        With the nearest name that it has.
+
+    Examples
+    --------
+    >>> check_names("conv", ["strid"], ["stride", "gray"])
+    Traceback (most recent call last):
+    TypeError: conv() got an unexpected keyword argument 'strid', nearest: stride
+    """
+    for name in set(given) - set(known):
+        near = "".join(f", nearest: {other}" for other in nearest(name, known)[:1])
+        raise TypeError(f"{call}() got an unexpected keyword argument {name!r}{near}")
+
+
+def check_reading(
+    call: Callable[..., Any], given: Iterable[str], layer: Callable[..., Any] | None = None
+) -> None:
+    """Refuse as `check_names` what is no option of a call, nor of the layer that it makes."""
+    own, known = call.__code__, [*Reading.__annotations__]
+    known += own.co_varnames[: own.co_argcount + own.co_kwonlyargcount]
+    if layer is not None:
+        keywords = layer.__code__.co_varnames[layer.__code__.co_argcount :]
+        known += keywords[: keywords.index("jobs")]
+    check_names(call.__qualname__, given, known)
 
 
 def read_options(model: Model, reading: Reading) -> ReadOptions:

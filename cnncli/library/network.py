@@ -16,7 +16,7 @@ from cnncli._dataclass import dataclass
 from cnncli.core.geometry import Pair
 from cnncli.io.read_options import ReadOptions
 from cnncli.io.urls import local_path
-from cnncli.library.images import ImageLike, Reading, stored_shape
+from cnncli.library.images import ImageLike, Reading, check_reading, stored_shape
 from cnncli.library.plan import Plan
 from cnncli.library.result import Result
 from cnncli.library.run import run_model
@@ -130,6 +130,7 @@ class Net:
         >>> result["edges"].names[:2]
         ('robinson_n', 'robinson_ne')
         """
+        check_reading(Net.run, reading)
         model = self._model_for(image)
         chosen = chosen_layers(model.network, [model.find(name) for name in layers])
         call = f"cnncli.load({str(self.path)!r}).run(...)"
@@ -217,6 +218,7 @@ class Net:
         """
         from cnncli.library.gradient import find_unit_gradient
 
+        check_reading(Net.grad, reading)
         given = None if upstream is None else np.asarray(upstream)
         call = f"cnncli.load({str(self.path)!r}).grad(...)"
         return find_unit_gradient(self._model_for(image), image, unit, given, reading, call)
@@ -272,6 +274,7 @@ class Net:
         """
         from cnncli.library.explain import explain_model
 
+        check_reading(Net.explain, reading)
         call, model = f"cnncli.load({str(self.path)!r}).explain(...)", self._model_for(image)
         return explain_model(
             model,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -12,12 +13,15 @@ import numpy as np
 from cnncli._dataclass import dataclass
 from cnncli.errors import OptionError
 from cnncli.io.formats import FORMATS
-from cnncli.pipeline.files import MemoryFiles
+from cnncli.io.writers import holds_values
+from cnncli.library.images import check_names, work_on
+from cnncli.pipeline.files import LocalFiles, MemoryFiles
 from cnncli.pipeline.job import Job
-from cnncli.pipeline.output_checks import OutputOptions
-from cnncli.pipeline.output_names import LayerResult, OutFile
-from cnncli.pipeline.planned_results import check_format_of
-from cnncli.pipeline.write import ResultWriter
+from cnncli.pipeline.output_checks import OutputOptions, plan_targets
+from cnncli.pipeline.output_names import LayerResult, OutFile, Source
+from cnncli.pipeline.picture_depth import holds_depth, in_16_bits
+from cnncli.pipeline.planned_results import check_format_of, with_files
+from cnncli.pipeline.write import ResultWriter, write_results
 from cnncli.render.result_rows import ArrayRows, ResultRows
 
 PICTURE = Path("maps.png")
@@ -45,11 +49,17 @@ class Sheet:
     result : LayerResult
     rows : ArrayRows
         The values.
+    source : Source
+        The image that they were computed from.
+    numbers : (LayerResult, ArrayRows), optional
+        What files of numbers hold, where the picture shows something else.
     """
 
     job: Job
     result: LayerResult
     rows: ArrayRows
+    source: Source
+    numbers: tuple[LayerResult, ArrayRows] | None = None
 
     def png(self) -> bytes:
         """Return the picture as the bytes of a PNG file."""
@@ -60,6 +70,28 @@ class Sheet:
         with np.errstate(all="ignore"):
             ResultWriter(self.job, result, self.rows, access).write()
         return access.made[0][1]
+
+    def save(self, path: str, overwrite: bool) -> None:
+        """Write what ``-o`` of the commands writes."""
+        output, result, rows = OutputOptions(path, overwrite=overwrite), self.result, self.rows
+        job = replace(self.job, output=output, own_depth=True)
+        with work_on(self.source, job.read.max_memory):
+            layers = (result.name,) if job.layers else ()
+            plan = plan_targets(
+                [self.source], output, op=job.op, read_too=job.read_too, layers=layers
+            )
+            (target,) = plan.targets
+            if self.numbers and holds_values(target.unknown_files()[0].format, output.depth):
+                result, rows = self.numbers
+            if result.clips and holds_depth(job, target, result.photo_metadata.bits):
+                job = in_16_bits(job)
+            access = LocalFiles(output, plan.inputs)
+            files = access.select(target, target.files([result]))
+            for file in files:
+                check_format_of(job, file, result)
+            access.check_disk(job, files, [result])
+            access.prepare(target, files)
+            write_results(job, with_files([result], files), iter([(result.name, rows)]), access)
 
 
 class MapsArray(np.ndarray[Any, Any]):
@@ -101,17 +133,49 @@ class MapsArray(np.ndarray[Any, Any]):
         OptionError
             If an option cannot be so, or this is a part of a result, which has no sheet.
         """
+        sheet = self._whole()
+        check_names("shown", rendering, Rendering.__annotations__)
+        render = replace(sheet.job.render, **rendering)
+        return with_sheet(self, replace(sheet, job=replace(sheet.job, render=render)))
+
+    def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+        """Write the picture or the values to a file, as ``-o`` of the commands does.
+
+        Parameters
+        ----------
+        path : str or path
+            ``.png``, ``.jpg``, ``.tif`` and others: the picture, drawn as `shown` says. ``.npy``:
+            the values. ``folder/`` or ``{map}.png``: a file for each map.
+        overwrite : bool
+            Whether a file that exists is replaced.
+
+        Raises
+        ------
+        CnnCliError
+            If the file exists or cannot be written or hold the picture, or this is a part of a
+            result.
+
+        Examples
+        --------
+        >>> import cnncli, tempfile
+        >>> folder = tempfile.TemporaryDirectory()
+        >>> cnncli.conv(np.eye(5), "1 -1").save(f"{folder.name}/edges.png")
+        >>> os.listdir(folder.name)
+        ['edges.png']
+        >>> folder.cleanup()
+        """
+        self._whole().save(os.fspath(path), overwrite)
+
+    def _whole(self) -> Sheet:
         if self.sheet is None:
             raise OptionError("only a whole layer's values have a sheet, this is a part of them")
-        job = self.sheet.job
-        render = replace(job.render, **rendering)
-        return with_sheet(self, replace(self.sheet, job=replace(job, render=render)))
+        return self.sheet
 
     def _repr_png_(self) -> bytes | None:
         return self.sheet.png() if self.sheet and self.size else None
 
 
-def maps_array(job: Job, result: LayerResult, rows: ResultRows) -> MapsArray:
+def maps_array(job: Job, result: LayerResult, rows: ResultRows, source: Source) -> MapsArray:
     """Return the values of a layer as an array that shows itself.
 
     Parameters
@@ -120,6 +184,8 @@ def maps_array(job: Job, result: LayerResult, rows: ResultRows) -> MapsArray:
     result : LayerResult
     rows : ResultRows
         Its values; they are computed here.
+    source : Source
+        The image.
 
     Examples
     --------
@@ -132,7 +198,9 @@ def maps_array(job: Job, result: LayerResult, rows: ResultRows) -> MapsArray:
     """
     values = rows.whole()
     kept = ArrayRows(values, rows.inner_cells, rows.sum_bounds)
-    return with_sheet(values if result.batched else values[0], Sheet(job, result, kept))
+    # The pixels of an image in memory need not stay beside its values.
+    sheet = Sheet(job, result, kept, replace(source, data=None))
+    return with_sheet(values if result.batched else values[0], sheet)
 
 
 def with_sheet(values: np.ndarray[Any, Any], sheet: Sheet) -> MapsArray:

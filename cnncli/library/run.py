@@ -53,7 +53,8 @@ def run_model(
     CnnCliError
         As the commands say, with the image's name.
     """
-    source, job = source_of(image), make_job(model, reading, call, layers=layers, jobs=jobs)
+    source = source_of(image, reading)
+    job = make_job(model, reading, call, layers=layers, jobs=jobs)
     with work_on(source, job.read.max_memory):
         picture = read_source(source, job.read)
         expected = expect(job, picture.shape, layers)
@@ -62,7 +63,7 @@ def run_model(
         check_memory(kept, "keeping the values", hint, limit=job.read.max_memory)
         results, notes, computed = compute(job, picture, expected)
         maps = {
-            name: maps_array(job, as_computed(result, rows.shape), rows)
+            name: maps_array(job, as_computed(result, rows.shape), rows, source)
             for result, (name, rows) in zip(results, computed, strict=True)
         }
     return Result(maps, notes, model.find)

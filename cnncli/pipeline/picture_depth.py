@@ -16,18 +16,28 @@ def at_depth_of(job: Job, target: Target, picture: Picture) -> Job:
 
     So it is for PNG and TIFF, and for values that are shown as they are.
     """
-    has_room = all(format.deep_colour and format.pillow for format in _formats(target))
-    if not (has_room and _keeps_depth(job, target, picture)):
-        return job
+    holds = holds_depth(job, target, picture.photo_metadata.bits)
+    return in_16_bits(job) if holds and _clips(job, target, picture) else job
+
+
+def in_16_bits(job: Job) -> Job:
+    """Return the job with 16 bits for each sample."""
     return replace(
         job, render=replace(job.render, depth="16"), output=replace(job.output, depth="16")
     )
 
 
+def holds_depth(job: Job, target: Target, bits: int) -> bool:
+    """Tell whether a picture made of one of so many bits gets 16, if values are shown as is."""
+    has_room = all(format.deep_colour and format.pillow for format in _formats(target))
+    return has_room and _wants_depth(job, bits)
+
+
 def depth_notes(job: Job, target: Target, picture: Picture) -> tuple[str, ...]:
     """Say where a 16-bit picture loses bits because its result's format has not so many."""
     shallow = sorted({format.name for format in _formats(target) if not format.deep_colour})
-    if not (shallow and _keeps_depth(job, target, picture)):
+    wants = shallow and _wants_depth(job, picture.photo_metadata.bits)
+    if not (wants and _clips(job, target, picture)):
         return ()
     return (f"16-bit picture written with 8 bits as {shallow[0]} (png and tif keep 16)",)
 
@@ -36,10 +46,12 @@ def _formats(target: Target) -> list[Format]:
     return [file.format for file in target.unknown_files()]
 
 
-def _keeps_depth(job: Job, target: Target, picture: Picture) -> bool:
-    """Tell whether a result would have 16 bits if its format had: its values are shown as is."""
+def _wants_depth(job: Job, bits: int) -> bool:
     plain = job.render.range in ("auto", "clip") and job.render.colormap == "gray"
-    if not (job.own_depth and picture.photo_metadata.bits == 16 and plain):
-        return False
+    return job.own_depth and bits == 16 and plain
+
+
+def _clips(job: Job, target: Target, picture: Picture) -> bool:
+    """Tell whether values are shown as they are."""
     names = target.pattern.chosen_layers or job.network.names[-1:]
     return all(clips_by_default(job.network.until(name), picture) for name in names)
