@@ -58,17 +58,18 @@ def run_batch(
     from cnncli.pipeline.process import plan_batch
 
     job = make_job(model, images, results, jobs=batch.jobs, **results.job_fields(), **settings)
-    results.check()
-    if batch.dry_run and batch.report is not None:
-        raise click.UsageError("--dry-run writes nothing, so it excludes --report.")
-    if batch.dry_run:
-        check_output_open()
+    _check(batch, results)
     if batch.files_from not in (None, "-"):
         job = replace(job, read_too=(*job.read_too, Path(batch.files_from)))
-    names = batch.images, batch.recursive, is_terminal_stream(sys.stdin)
-    lists = batch.files_from, images.max_input_bytes
     with show_steps(results.quiet):
-        sources = gather(*names, *lists, output_folder(results.output))
+        sources = gather(
+            batch.images,
+            batch.recursive,
+            is_terminal_stream(sys.stdin),
+            files_from=batch.files_from,
+            max_bytes=images.max_input_bytes,
+            excluded=output_folder(results.output),
+        )
         plan = plan_batch(job, sources)
     report = Report(len(plan.targets))
     runner = _choose_runner(job, plan, batch)
@@ -106,6 +107,15 @@ def make_job(model: Model, images: ImageOptions, results: object, **settings: An
         read_too=model.files,
         **settings,
     )
+
+
+def _check(batch: BatchOptions, results: ResultOptions) -> None:
+    """Refuse options that exclude each other, and text for a closed standard output."""
+    results.check()
+    if batch.dry_run and batch.report is not None:
+        raise click.UsageError("--dry-run writes nothing, so it excludes --report.")
+    if batch.dry_run:
+        check_output_open()
 
 
 def _tell_of_images(batch: BatchOptions, results: ResultOptions, left_out: Sequence[str]) -> None:
@@ -167,8 +177,13 @@ def _choose_runner(job: Job, plan: OutputPlan, batch: BatchOptions) -> Runner:
     if batch.cluster:
         from cnncli.batch.cluster.runner import ClusterRunner
 
-        where = batch.cluster, batch.cluster_timeout, batch.cluster_patience
-        return ClusterRunner(*where, batch.timeout, batch.shared_files)
+        return ClusterRunner(
+            batch.cluster,
+            timeout=batch.cluster_timeout,
+            patience=batch.cluster_patience,
+            seconds=batch.timeout,
+            shared=batch.shared_files,
+        )
     if len(plan.targets) == 1 and batch.timeout is None:
         return InlineRunner()
     from cnncli.batch.worker_pool import WorkerRunner

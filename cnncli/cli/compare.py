@@ -149,13 +149,13 @@ def _compare(
 
     if operation is None or len(paths) == 2:
         return [run.compare_results(paths, read, options.tolerance, operation, image)]
-    (path,), settings = paths, (read, operation)
+    (path,), tolerance = paths, options.tolerance
     comparisons: list[Comparison] = []
     if options.peers:
-        comparisons += run.compare_peers(path, *settings, options.peers, options.tolerance)
+        comparisons += run.compare_peers(path, read, operation, options.peers, tolerance)
     if options.conventions or not options.peers:
         names = options.conventions or CONVENTION_NAMES
-        found = run.compare_conventions(path, *settings, names, options.tolerance)
+        found = run.compare_conventions(path, read, operation, names, tolerance)
         # Of all conventions it is an answer that one has no such layer; one that was named failed.
         if options.conventions and (error := next((c.error for c in found if c.error), None)):
             raise error

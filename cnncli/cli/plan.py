@@ -193,11 +193,16 @@ def _draw(
 
     assert options.trace is not None and options.image is not None  # _check has seen to that
     output = make(OutputOptions, options)
+    layer, unit = options.trace
     job = TraceRequest(
-        model, shape, *options.trace, Path(options.image), read, output, typed_command()
+        model, shape, layer, unit, Path(options.image), read, output, typed_command()
     )
     with show_steps(options.quiet):
         done = write_trace(job)
     tell_file(
-        *(report_line(done), report_fields(done)), options.quiet, options.as_json, done.to_stdout
+        report_line(done),
+        report_fields(done),
+        quiet=options.quiet,
+        as_json=options.as_json,
+        to_stdout=done.to_stdout,
     )
