@@ -10,6 +10,7 @@ from typing import Any, Final
 import numpy as np
 
 from cnncli._dataclass import dataclass
+from cnncli.compare.chance import tells
 from cnncli.compare.difference import MOST_STRIDE, Values, absolute_difference
 from cnncli.core.choices import PAD_MODES
 from cnncli.core.geometry import Pair
@@ -105,6 +106,15 @@ class ResultForm:
     def fits(self, made: Values, held: Values) -> bool:
         """Whether a file with these values may hold what was made."""
         return bool((self.difference(made, held) <= self.tolerance).all())
+
+    def proves(self, made: Values, held: Values, changed: bool) -> bool:
+        """Whether it fits, and not by chance, as all that is clipped to one black picture does."""
+        apart = float(self.difference(made, held).max())
+        clips = self.difference is not absolute_difference
+        by_chance = changed and clips and bool((held == held.flat[0]).all())
+        if self.text:
+            by_chance = not (tells(held, apart) and tells(made, apart))
+        return apart <= self.tolerance and not by_chance
 
 
 @dataclass(frozen=True)
@@ -217,7 +227,11 @@ def _confirm(
 ) -> list[Way]:
     """Return the ways by which not only a few rows, but the whole result is the one given."""
     ways = [way for one, way in found if one is form][:MOST_WAYS]
-    return [way for way in ways if form.fits(_changed(operation, way).output(), result)]
+    return [
+        way
+        for way in ways
+        if form.proves(_changed(operation, way).output(), result, changed=bool(way))
+    ]
 
 
 def _texts(ways: Sequence[Way], form: ResultForm) -> list[str]:

@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 
 from cnncli._dataclass import dataclass
+from cnncli.compare.chance import sample, tells
 from cnncli.core.arrays import FloatArray
 from cnncli.errors import ShapeError
 
@@ -30,8 +31,8 @@ BORDER_SHARE: Final = 0.05
 LEAST_SIDE: Final = 3
 """Rows and columns below which a part of a result is equal to another by chance."""
 
-SAMPLED: Final = 64
-"""Rows and columns that are compared before all are."""
+Levels = tuple[float | None, float | None]
+"""Of two results, 255 or 65535 for a picture of so many levels above black; None for an array."""
 
 
 @dataclass(frozen=True)
@@ -184,15 +185,15 @@ def rounding_of(a: Values, b: Values, share: float = 1e-4) -> float:
     return digits * max(float(finite.max(initial=0.0)), 1 / 255)
 
 
-def explain(a: Values, b: Values, tolerance: float, levels: float | None = None) -> str | None:
+def explain(a: Values, b: Values, tolerance: float, levels: Levels = (None, None)) -> str | None:
     """Say what would make two results equal, as far as they tell by themselves.
 
     Parameters
     ----------
     a, b : ndarray, shape (N, H, W, C)
     tolerance : float
-    levels : float, optional
-        As in `tolerance_of`.
+    levels : (float or None, float or None)
+        Of each that is a picture, 255 or 65535.
 
     Returns
     -------
@@ -205,27 +206,30 @@ def explain(a: Values, b: Values, tolerance: float, levels: float | None = None)
     >>> explain(a, -a, 1e-5)
     'equal if the signs are turned, as flipping an odd filter does'
     """
+    if not (tells(a, 0) and tells(b, 0)):
+        return None
     if (explanation := _simple(a, b, tolerance, levels)) is not None:
         return explanation
-    apart = None if levels is None else APART / levels
+    most = min((each for each in levels if each is not None), default=None)
+    apart = None if most is None else APART / most
     if apart is not None and _equal(np.clip(a, 0, 1), np.clip(b, 0, 1), apart):
-        return f"equal to within one level of {levels:.0f}, clipped to 0..1: rounding"
+        return f"equal to within one level of {most:.0f}, clipped to 0..1: rounding"
     if (explanation := _in_part(a, b, tolerance, levels)) is not None:
         return explanation
     if apart is None or tolerance >= apart:
         return None
     explanation = _simple(a, b, apart, levels) or _in_part(a, b, apart, levels)
-    return explanation and f"{explanation}; to within one level of {levels:.0f}"
+    return explanation and f"{explanation}; to within one level of {most:.0f}"
 
 
-def _simple(a: Values, b: Values, tolerance: float, levels: float | None) -> str | None:
+def _simple(a: Values, b: Values, tolerance: float, levels: Levels) -> str | None:
     for explanation, pair in _simple_changes(a, b, levels):
         if _equal(*pair, tolerance):
             return explanation
     return None
 
 
-def _in_part(a: Values, b: Values, tolerance: float, levels: float | None) -> str | None:
+def _in_part(a: Values, b: Values, tolerance: float, levels: Levels) -> str | None:
     """Find a part in which they are equal, or are so after a simple change."""
     for first, pair in (("", (a, b)), *_simple_changes(a, b, levels)):
         for find in (_inner, _strided, _moved):
@@ -234,34 +238,36 @@ def _in_part(a: Values, b: Values, tolerance: float, levels: float | None) -> st
     return None
 
 
-def _equal(a: Values, b: Values, tolerance: float) -> bool:
+def _equal(a: Values, b: Values, tolerance: float, ways: int = 1) -> bool:
+    """Whether two results agree, and not by chance."""
+    apart = _agreement(a, b, tolerance)
+    return apart is not None and tells(b, apart, ways)
+
+
+def _agreement(a: Values, b: Values, tolerance: float) -> float | None:
+    """Return the largest difference of two results; None if it is above the tolerance."""
     if a.shape != b.shape or a.size == 0:
-        return False
-    return all(
-        bool((absolute_difference(a[box], b[box]) <= tolerance).all())
-        for box in (_sample(a.shape), ...)
-    )
-
-
-def _sample(shape: tuple[int, ...]) -> tuple[slice, ...]:
-    """Every so many rows and columns: most pairs that differ do so there."""
-    return (slice(0, 1), *(slice(0, None, max(1, size // SAMPLED)) for size in shape[1:3]))
+        return None
+    apart = 0.0
+    for box in (sample(a.shape), ...):
+        apart = float(absolute_difference(a[box], b[box]).max())
+        if apart > tolerance:
+            return None
+    return apart
 
 
 def _simple_changes(
-    a: Values, b: Values, levels: float | None
+    a: Values, b: Values, levels: Levels
 ) -> Iterator[tuple[str, tuple[Values, Values]]]:
     """Yield simple changes of the whole: signs, ranges, scales, orders of axes and channels."""
     yield "equal if the signs are turned, as flipping an odd filter does", (a, -b)
     yield "equal if the first is clipped to 0..1", (np.clip(a, 0, 1), b)
     yield "equal if the second is clipped to 0..1", (a, np.clip(b, 0, 1))
     yield "equal if signs are dropped", (np.abs(a), np.abs(b))
-    larger = (a * 255, b), (a, b * 255)
-    if levels is not None:
-        # Pictures hold 0..1, and are as precise as their levels.
-        larger = (a, np.clip(b / 255, 0, 1)), (np.clip(a / 255, 0, 1), b)
-    for which, pair in zip(("first", "second"), larger, strict=True):
-        yield f"equal if the {which} is multiplied by 255", pair
+    for text, pair in _multiplied("first", a, b, levels):
+        yield text, pair
+    for text, pair in _multiplied("second", b, a, levels[::-1]):
+        yield text, pair[::-1]
     if a.shape[3] == b.shape[3] > 1:
         yield "equal if the channels are reversed (BGR and RGB)", (a, b[..., ::-1])
     yield from _grey_and_colour(a, b)
@@ -270,23 +276,35 @@ def _simple_changes(
     yield "equal if the channels of the first come first, not last", (np.moveaxis(a, 1, 3), b)
 
 
+def _multiplied(
+    which: str, one: Values, other: Values, levels: Levels
+) -> Iterator[tuple[str, tuple[Values, Values]]]:
+    """Yield one result times 255 beside another, in the units of that which is a picture."""
+    own, others = levels
+    # 257: 8-bit numbers that were kept in 16 bits.
+    factor = 257 if (own, others) == (65535, 255) else 255
+    numbers = own is not None and others is None
+    pair = (one, other / factor) if numbers else (one * factor, other)
+    text = f"equal if the {which} is multiplied by {factor}"
+    yield text, pair
+    if own is not None or others is not None:
+        clipped = f"{text} and values are clipped to {'0..255' if numbers else '0..1'}"
+        yield clipped, (np.clip(pair[0], 0, 1), np.clip(pair[1], 0, 1))
+
+
 def _grey_and_colour(a: Values, b: Values) -> Iterator[tuple[str, tuple[Values, Values]]]:
     """Yield a grey result beside a colour one: beside all its channels, and beside each."""
     if {a.shape[3], b.shape[3]} != {1, 3}:
         return
-    first_is_grey = a.shape[3] == 1
-    grey, colour = (a, b) if first_is_grey else (b, a)
-    which, other = ("first", "second") if first_is_grey else ("second", "first")
-    yield (
-        f"equal if the grey {which} is repeated as red, green and blue",
-        (
-            np.repeat(grey, 3, axis=3),
-            colour,
-        ),
-    )
+    if a.shape[3] == 1:
+        text, pair = "equal if the grey first is repeated", (np.repeat(a, 3, axis=3), b)
+    else:
+        text, pair = "equal if the grey second is repeated", (a, np.repeat(b, 3, axis=3))
+    yield f"{text} as red, green and blue", pair
+    other = "second" if a.shape[3] == 1 else "first"
     for channel, name in enumerate(("red", "green", "blue")):
-        text = f"equal if of the {other} the {name} channel is taken"
-        yield text, (grey, colour[..., channel : channel + 1])
+        taken = [v if v.shape[3] == 1 else v[..., channel : channel + 1] for v in (a, b)]
+        yield f"equal if of the {other} the {name} channel is taken", (taken[0], taken[1])
 
 
 def _strided(a: Values, b: Values, tolerance: float) -> str | None:
@@ -299,11 +317,12 @@ def _strided(a: Values, b: Values, tolerance: float) -> str | None:
     if min(small.shape[1:3]) < LEAST_SIDE:
         return None
     axes = [_steps(large.shape[i], small.shape[i]) for i in (1, 2)]
+    ways = max(1, len(axes[0]) * len(axes[1]))
     for (down, row), (across, col) in product(*axes):
         part = large[:, row::down, col::across]
         # A stride may leave out the last window.
         part = part[:, : small.shape[1], : small.shape[2]]
-        rest = "" if _equal(part, small, tolerance) else _border(part, small, tolerance)
+        rest = _but_for_border(part, small, tolerance, ways)
         if rest is not None:
             steps = str(down) if down == across else f"{down},{across}"
             text = (
@@ -337,7 +356,7 @@ def _moved(a: Values, b: Values, tolerance: float) -> str | None:
     steps = [(rows, cols) for rows in (0, 1, -1) for cols in (0, 1, -1) if rows or cols]
     for rows, cols in steps:
         pair = _shift(a, rows, cols), _shift(b, -rows, -cols)
-        border = "" if _equal(*pair, tolerance) else _border(*pair, tolerance)
+        border = _but_for_border(*pair, tolerance, len(steps))
         if border is not None:
             cells = [f"{abs(n)} {what}" for n, what in ((rows, "row"), (cols, "column")) if n]
             shift = f"a shift by {' and '.join(cells)}, {_padded_side(rows, cols)}"
@@ -370,24 +389,32 @@ def _inner(a: Values, b: Values, tolerance: float) -> str | None:
     if rows * cols < 0 or max(abs(rows), abs(cols)) > MOST_CROPPED:
         return None
     (small, which), large = ((b, "second"), a) if rows + cols > 0 else ((a, "first"), b)
-    for top in range(abs(rows) + 1):
-        for left in range(abs(cols) + 1):
-            part = large[:, top : top + small.shape[1], left : left + small.shape[2]]
-            corner = (slice(None), slice(0, 4), slice(0, 4))
-            if _equal(part[corner], small[corner], tolerance) and _equal(part, small, tolerance):
-                pads = f"{top},{abs(rows) - top},{left},{abs(cols) - left}"
-                return f"equal if the {which} is padded by {pads} (top, bottom, left, right) more"
+    ways = (abs(rows) + 1) * (abs(cols) + 1)
+    corner = (slice(None), slice(0, 4), slice(0, 4))
+    for top, left in product(range(abs(rows) + 1), range(abs(cols) + 1)):
+        part = large[:, top : top + small.shape[1], left : left + small.shape[2]]
+        if _agreement(part[corner], small[corner], tolerance) is None:
+            continue
+        if (apart := _agreement(part, small, tolerance)) is not None:
+            pads = f"{top},{abs(rows) - top},{left},{abs(cols) - left}"
+            text = f"equal if the {which} is padded by {pads} (top, bottom, left, right) more"
+            return text if tells(small, apart, ways) else None
     return None
 
 
-def _border(a: Values, b: Values, tolerance: float) -> str | None:
+def _but_for_border(a: Values, b: Values, tolerance: float, ways: int) -> str | None:
+    """Return an empty text if both are equal, else as `_border`."""
+    return "" if _equal(a, b, tolerance, ways) else _border(a, b, tolerance, ways)
+
+
+def _border(a: Values, b: Values, tolerance: float, ways: int = 1) -> str | None:
     """Say how wide a border is outside of which both are equal; None if there is none."""
     height, width = a.shape[1:3]
     most = min(height, width) // 4
     if most == 0:
         return None
     inner = slice(None), slice(most, height - most), slice(most, width - most)
-    if not _equal(a[inner], b[inner], tolerance):
+    if not _equal(a[inner], b[inner], tolerance, ways):
         return None
     wrong = absolute_difference(a, b) > tolerance
     reaches = range(1, most + 1)

@@ -94,9 +94,9 @@ def compare_results(
     """
     pictures = [read_image(path, read) for path in paths]
     a, b = (picture.values() for picture in pictures)
-    levels = min((picture.levels for picture in pictures if picture.levels), default=None)
+    levels = pictures[0].levels, pictures[1].levels
     if tolerance is None:
-        tolerance = tolerance_of(a, b, levels)
+        tolerance = tolerance_of(a, b, min(filter(None, levels), default=None))
     difference = find_difference(a, b, tolerance) if a.shape == b.shape else None
     names = quote(paths[0]), quote(paths[1])
     shapes = a.shape, b.shape
@@ -194,9 +194,11 @@ def _forms(picture: Picture, tolerance: float) -> list[ResultForm]:
         return absolute_difference(np.clip(made, 0, 1) - level / 2, held)
 
     def wrapped(made: Values, held: Values) -> Values:
-        size = picture.scale + 1
-        apart = absolute_difference(made * picture.scale, held * picture.scale) % size
-        return np.asarray(np.minimum(apart, size - apart))
+        size = 1 + level
+        apart = absolute_difference(made, held)
+        beyond = apart % size
+        inside = (made >= 0) & (made <= 1)
+        return np.where(inside, apart, np.minimum(beyond, size - beyond))
 
     tolerance = max(tolerance, ROUNDED * level)
     forms = [
@@ -209,7 +211,7 @@ def _forms(picture: Picture, tolerance: float) -> list[ResultForm]:
         words = f", to within one level of {most}"
         forms.append(ResultForm(words, clipped, APART * level, loose=True))
     words = f", with an overflow: what is beyond 0..{most} wraps around"
-    forms.append(ResultForm(words, wrapped, APART, loose=True))
+    forms.append(ResultForm(words, wrapped, APART * level, loose=True))
     return forms
 
 

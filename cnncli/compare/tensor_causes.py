@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from cnncli._dataclass import dataclass
+from cnncli.compare.chance import tells
 from cnncli.compare.difference import APART, Values
 from cnncli.core.choices import FITS, PREPARATIONS
 from cnncli.io.resize import resize
@@ -78,6 +79,8 @@ def tensor_causes(
         if fitted is None:
             continue
         factor, offset, apart = fitted
+        if not tells(tensor, float(apart.max())):
+            continue
         levels = float(np.max(apart / np.maximum(np.abs(factor), 1e-12))) * 255
         if apart.max() <= _SHARE * largest:
             return [*candidate.texts, *_numbers(factor, offset, own, name)]

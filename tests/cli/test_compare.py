@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from tests.support.shell import refused, run_cli, save, save_array
+from tests.support.sweep import sweep
 
 PIXELS = np.random.default_rng(8).integers(0, 256, (12, 17, 3), dtype=np.uint8)
 
@@ -56,6 +57,58 @@ def test_where_no_cause_is_found_that_is_said_in_one_line() -> None:
     assert "no known convention" in run_cli(*words, *layer, code=1).stdout
     save("reversed.png", PIXELS[..., ::-1])
     assert "no known" not in run_cli("compare", "photo.png", "reversed.png", code=1).stdout
+
+
+UNRELATED = {
+    "black": PIXELS * 0,
+    "almost black": PIXELS // 128,
+    "one white pixel": np.where(np.arange(PIXELS.size).reshape(PIXELS.shape) == 300, 255, 0),
+    "white": PIXELS * 0 + 255,
+    "grey": PIXELS * 0 + 128,
+}
+
+
+@pytest.mark.parametrize("name", UNRELATED)
+def test_pictures_of_little_are_explained_by_nothing(name: str) -> None:
+    save("little.png", UNRELATED[name].astype(np.uint8))
+    for pair in (("little.png", "photo.png"), ("photo.png", "little.png")):
+        said = run_cli("compare", *pair, code=1).stdout.splitlines()
+        assert said[3:] == ["no known convention explains the difference"]
+        found = json.loads(run_cli("compare", *pair, "--json", code=1).stdout)
+        assert found["explanations"] == []
+    save("other.png", UNRELATED["white" if name != "white" else "black"].astype(np.uint8))
+    assert "no known" in run_cli("compare", "little.png", "other.png", code=1).stdout
+    save("smaller.png", UNRELATED[name][2:, 3:].astype(np.uint8))
+    if name != "almost black":
+        refused("compare", "little.png", "smaller.png", code=2)
+    refused("compare", "photo.png", "smaller.png", code=2)
+
+
+@pytest.mark.parametrize("name", sweep(UNRELATED, keep=1))
+def test_no_layer_explains_pictures_of_little(name: str) -> None:
+    save("little.png", UNRELATED[name].astype(np.uint8))
+    given = "--image", "photo.png", "-f", "edge"
+    said = run_cli("compare", "little.png", "photo.png", *given, code=1).stdout
+    assert said.endswith("no known convention explains the difference\n")
+
+
+def test_masks_are_no_overflow_of_each_other() -> None:
+    """0 and 255 are neighbours only where a value is beyond both."""
+    masks = np.random.default_rng(6).integers(0, 2, (2, 9, 8), dtype=np.uint8) * 255
+    save("mask.png", masks[0])
+    save("other.png", masks[1])
+    given = "--image", "other.png", "--pool", "average", "--size", 1
+    said = run_cli("compare", "mask.png", "other.png", *given, code=1).stdout
+    assert "no known convention explains 'mask.png'" in said and "overflow" not in said
+
+
+def test_a_layer_and_another_of_a_dark_picture_are_explained_by_nothing() -> None:
+    dark = np.zeros((60, 50), np.uint8)
+    dark[20:40, 15:35] = PIXELS.reshape(-1)[:400].reshape(20, 20)
+    save("dark.png", dark)
+    run_cli("conv", "dark.png", "-f", "edge", "-o", "conv.png")
+    run_cli("pool", "dark.png", "--size", 3, "-o", "pool.png")
+    refused("compare", "conv.png", "pool.png", code=2)
 
 
 def test_grey_beside_colour_names_what_helps() -> None:
@@ -172,13 +225,13 @@ def test_conventions_are_two_lines_each() -> None:
 
 def test_only_pictures_of_levels_are_said_to_be_clipped_and_rounded() -> None:
     save_array("x.npy", PIXELS[..., 0] / np.float32(100))
-    layer = ("-f", "1 2; 3 4", "--convention", "opencv")
+    layer = ("-f", "1 2; 3 4", "--normalize", "--convention", "opencv")
     assert "clips" in run_cli("compare", "photo.png", *layer).stdout
     assert "clips" not in run_cli("compare", "x.npy", *layer).stdout
     for image, end in (("x.npy", "npy"), ("photo.png", "png")):
         run_cli("conv", image, *layer, "-o", f"a.{end}")
-        run_cli("conv", image, *layer[:2], "-o", f"b.{end}")
-        given = ("--image", image, *layer[:2])
+        run_cli("conv", image, *layer[:3], "-o", f"b.{end}")
+        given = ("--image", image, *layer[:3])
         found = run_cli("compare", f"a.{end}", f"b.{end}", *given, code=1).stdout
         assert "by the convention opencv (does not flip; odd padding at the start; border" in found
         assert "clips" not in found

@@ -321,6 +321,7 @@ def test_a_tensor_of_something_else_is_refused_or_has_no_cause() -> None:
     save_array("theirs.npy", np.zeros((5, 6, 7), np.float32))
     assert "numbers (N, 3, H, W) must be given" in refused(*words, code=2)
     noise = np.random.default_rng(3).random((1, 3, 9, 11), np.float32)
-    save_array("theirs.npy", noise)
-    assert "none of those that were tried" in run_cli(*words, code=1).stdout
+    for unrelated in (noise, 0 * noise, 0 * noise + 7):
+        save_array("theirs.npy", unrelated)
+        assert "none of those that were tried" in run_cli(*words, code=1).stdout
     assert ".npy array" in refused(*words[:2], "photo.png", *words[3:], code=2)

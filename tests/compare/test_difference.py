@@ -105,29 +105,31 @@ def with_changes(at: list[tuple[int, int]], by: int) -> np.ndarray:
 
 @pytest.mark.parametrize("at", [[(0, 5), (29, 7), (12, 39)], [(0, 5), (15, 20), (12, 39)]])
 def test_a_few_rounded_pixels_are_no_other_border(at: list[tuple[int, int]]) -> None:
-    said = explain(LEVELS / 255, with_changes(at, -1), 0.52 / 255, 255.0)
+    said = explain(LEVELS / 255, with_changes(at, -1), 0.52 / 255, (255, 255))
     assert said == "equal to within one level of 255, clipped to 0..1: rounding"
 
 
 def test_a_few_other_pixels_at_the_edge_are_counted_and_no_cause_is_guessed() -> None:
-    said = explain(LEVELS / 255, with_changes([(0, 5), (29, 7), (12, 39)], 90), 0.5 / 255, 255)
+    said = explain(
+        LEVELS / 255, with_changes([(0, 5), (29, 7), (12, 39)], 90), 0.5 / 255, (255, 255)
+    )
     assert said == f"equal but for 3 of the {3 * (2 * 40 + 2 * 28)} values in the outermost cell"
 
 
 @pytest.mark.parametrize("most", [255, 65535])
 def test_pictures_rounded_otherwise_are_told_so(most: int) -> None:
     half, down = np.rint(SHARES * most) / most, np.floor(SHARES * most) / most
-    said = explain(half, down, 0.52 / most, most)
+    said = explain(half, down, 0.52 / most, (most, most))
     assert said == f"equal to within one level of {most}, clipped to 0..1: rounding"
 
 
 def test_numbers_of_0_to_255_equal_the_picture_that_was_made_of_them() -> None:
     values = 300 * SHARES - 20
     picture = np.clip(np.rint(values), 0, 255) / 255
-    words = "equal if the second is multiplied by 255"
-    assert explain(values, picture, 0.52 / 255, 255) == words
+    words = "equal if the second is multiplied by 255 and values are clipped to 0..255"
+    assert explain(values, picture, 0.52 / 255, (None, 255)) == words
     framed = np.pad(picture[:, 1:-1, 1:-1], ((0, 0), (1, 1), (1, 1), (0, 0)))
-    said = explain(values, framed, 0.52 / 255, 255)
+    said = explain(values, framed, 0.52 / 255, (None, 255))
     assert said is not None
     assert said.startswith(f"{words}; then equal but for the outermost cell: their borders differ")
 
