@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import product
 from typing import Final
 
@@ -14,7 +14,7 @@ from cnncli.core.geometry import Pair
 from cnncli.errors import ShapeError
 from cnncli.explain.explained_layer import ExplainedLayer, check_position
 from cnncli.explain.forward import conv_maps, conv_totals, pool_step, read_pixels
-from cnncli.explain.model import Sizes, Step, WindowGradient
+from cnncli.explain.model import AddedWindow, Sizes, Step
 from cnncli.network.layers import ConvLayer, ConvTransposeLayer, FloatArray, PoolLayer
 from cnncli.network.layers.conv import OneMap
 
@@ -104,7 +104,7 @@ class BackwardExplanation:
 
 
 def explain_backward(
-    explained: ExplainedLayer, at: Pair, channel: int = 0, index: int | None = None, image: int = 0
+    explained: ExplainedLayer, at: Pair, channel: int = 0, index: int | None = None
 ) -> BackwardExplanation:
     """Explain which outputs send gradient to one value of a layer's input.
 
@@ -118,8 +118,6 @@ def explain_backward(
         Of the input.
     index : int, optional
         The only one of the layer's maps that counts; None: all do.
-    image : int
-        Its number in a batch, for the record.
 
     Raises
     ------
@@ -144,8 +142,7 @@ def explain_backward(
     """
     source, layer = explained.only_input, explained.layer
     check_position(at, source.shape[1:3], "input")
-    group = None if index is None else explained.groups[index]
-    chosen = range(explained.output_shape[3]) if group is None else group.channels
+    chosen = _chosen_channels(explained, index)
     # Values that are not finite are shown as they are.
     with np.errstate(all="ignore"):
         paths = tuple(_paths(explained, at, channel, chosen))
@@ -153,7 +150,7 @@ def explain_backward(
         layer=explained.name,
         type=layer.op,
         mode=getattr(layer, "mode", None),
-        image=image,
+        image=explained.image,
         images=explained.images,
         at=at,
         channel=channel,
@@ -161,7 +158,7 @@ def explain_backward(
         input_shape=source.shape[1:],
         output_shape=explained.output_shape[1:],
         map=index,
-        map_name="" if group is None else group.name,
+        map_name="" if index is None else explained.groups[index].name,
         pad_mode=explained.pad_mode,
         activation=getattr(layer, "activation", "none"),
         value=float(source.rows(at[0], at[0] + 1)[0, 0, at[1], channel]),
@@ -171,8 +168,8 @@ def explain_backward(
 
 
 def window_gradients(
-    explained: ExplainedLayer, outputs: Iterable[Pair], channel: int = 0, index: int | None = None
-) -> Iterator[WindowGradient]:
+    explained: ExplainedLayer, outputs: Iterable[Pair], channel: int, index: int | None
+) -> Iterator[AddedWindow]:
     """Yield what the windows of some outputs add to the gradient of one channel of the input.
 
     Parameters
@@ -193,29 +190,45 @@ def window_gradients(
     >>> source, groups = array_input(np.arange(9.0).reshape(1, 3, 3, 1)), (MapGroup("", (0,)),)
     >>> layer = ConvLayer(load_filter("1 2"), padding="valid")
     >>> conv = ExplainedLayer("conv1", layer, (source,), groups, np.dtype(float))
-    >>> [window.added.tolist() for window in window_gradients(conv, [(0, 1)])]
+    >>> [window.added.tolist() for window in window_gradients(conv, [(0, 1)], 0, None)]
     [[[1.0, 2.0]]]
     """
-    layer = explained.layer
-    group = None if index is None else explained.groups[index]
-    chosen = range(explained.output_shape[3]) if group is None else group.channels
-    is_conv = isinstance(layer, ConvLayer)
-    computed = conv_maps(explained, layer, chosen) if isinstance(layer, ConvLayer) else {}
-    readers = {k: one for k, one in computed.items() if channel in one.channels}
-    taps = [one.weights[:, :, channel - one.channels.start] for one in readers.values()]
+    layer, chosen = explained.layer, _chosen_channels(explained, index)
+    if isinstance(layer, ConvLayer):
+        yield from _conv_windows(explained, layer, outputs, channel, chosen)
+        return
+    upstream = np.array([float(channel in chosen)])
     for output in outputs:
         axes = explained.place_window(output)
         assert axes is not None
-        channels = tuple(readers) if is_conv else (channel,)
-        upstream = np.array([float(k in chosen) for k in channels])
         weights: FloatArray = np.ones((1, 1, 1))
         if isinstance(layer, PoolLayer):
             weights = _pool_shares(explained, layer, output, channel)[None]
-        elif isinstance(layer, ConvLayer):
-            weights = np.reshape(taps, (len(taps), *layer.filter.weights.shape[:2]))
-            upstream = _slopes(explained, layer, output, computed, chosen)[list(channels)]
+        yield AddedWindow(output, axes, (channel,), weights, upstream, upstream[0] * weights[0])
+
+
+def _conv_windows(
+    explained: ExplainedLayer,
+    layer: ConvLayer,
+    outputs: Iterable[Pair],
+    channel: int,
+    chosen: Collection[int],
+) -> Iterator[AddedWindow]:
+    computed = conv_maps(explained, layer, chosen)
+    readers = {k: one for k, one in computed.items() if channel in one.channels}
+    taps = [one.weights[:, :, channel - one.channels.start] for one in readers.values()]
+    weights = np.reshape(taps, (len(taps), *layer.filter.weights.shape[:2]))
+    for output in outputs:
+        axes = explained.place_window(output)
+        assert axes is not None
+        upstream = _slopes(explained, layer, output, computed, chosen)[list(readers)]
         added = np.einsum("k,kij->ij", upstream, weights)
-        yield WindowGradient(output, axes, channels, weights, upstream, added)
+        yield AddedWindow(output, axes, tuple(readers), weights, upstream, added)
+
+
+def _chosen_channels(explained: ExplainedLayer, index: int | None) -> Sequence[int]:
+    """The channels of one map of the output; of all maps where none is named."""
+    return range(explained.output_shape[3]) if index is None else explained.groups[index].channels
 
 
 def _paths(

@@ -94,8 +94,8 @@ class ExplainedLayer:
         The pictures of its output, as ``{map}`` in names of files counts them.
     dtype : dtype
         float32 or float64.
-    images : int
-        Of the batch that the values are from one image of.
+    images, image : int
+        Of the batch that the values are from one image of: how many it has, and that one's number.
     """
 
     name: str
@@ -104,6 +104,7 @@ class ExplainedLayer:
     groups: tuple[MapGroup, ...]
     dtype: np.dtype[Any]
     images: int = 1
+    image: int = 0
 
     @cached_property
     def output_shape(self) -> Shape:

@@ -32,7 +32,7 @@ from cnncli.network.layers import (
 from cnncli.network.layers.conv import OneMap
 
 
-def explain(explained: ExplainedLayer, at: Pair, index: int = 0, image: int = 0) -> Explanation:
+def explain(explained: ExplainedLayer, at: Pair, index: int = 0) -> Explanation:
     """Explain how one position of a layer's output gets its value.
 
     Parameters
@@ -42,8 +42,6 @@ def explain(explained: ExplainedLayer, at: Pair, index: int = 0, image: int = 0)
         Of the output.
     index : int
         Which of the layer's maps.
-    image : int
-        Its number in a batch, for the record.
 
     Returns
     -------
@@ -83,7 +81,7 @@ def explain(explained: ExplainedLayer, at: Pair, index: int = 0, image: int = 0)
         type=layer.op,
         mode=mode,
         p=getattr(layer, "p", None) if mode == "lp" else None,
-        image=image,
+        image=explained.image,
         images=explained.images,
         at=at,
         inputs=tuple(source.name for source in explained.inputs),

@@ -65,29 +65,30 @@ def padding_of(axes: Axes | Spread | None) -> NDArray[np.bool_]:
 
 
 @dataclass(frozen=True, eq=False)
-class WindowGradient:
-    """What the window of one output adds to the gradient of one channel of the input.
+class AddedWindow:
+    """What one window adds to one channel of a map: of the input's gradient, or of an output.
 
     Parameters
     ----------
-    output : (row, column)
+    at : (row, column)
+        Of the values that it multiplies: backward of an output, forward of an input cell.
     axes : (AxisWindow, AxisWindow)
         Rows and columns of the window.
     channels : tuple of int
-        The channels of the output that read the input's channel, and count.
+        Those of the values.
     weights : ndarray, shape (channels, k_H, k_W)
         Of each tap; of pools the shares.
-    upstream : ndarray, shape (channels,)
-        1, times the slope of the activation.
+    values : ndarray, shape (channels,)
+        Of the input; backward the gradients of the outputs, 1 times the slope of the activation.
     added : ndarray, shape (k_H, k_W)
         What each tap gets from all channels.
     """
 
-    output: Pair
+    at: Pair
     axes: Axes
     channels: tuple[int, ...]
     weights: FloatArray
-    upstream: FloatArray
+    values: FloatArray
     added: FloatArray
 
 

@@ -113,7 +113,7 @@ def run(job: ExplainJob, source: Source) -> ExplainResult[Explanation]:
     """
     # Values of an image that are not finite are shown as they are.
     with np.errstate(all="ignore"):
-        explained, picture, image = _open(job, source)
+        explained, picture = _open(job, source)
         groups, choices = explained.groups, []
         names = [group.name for group in groups]
         index = None if job.map is None else find_index("--map", job.map, names)
@@ -135,8 +135,8 @@ def run(job: ExplainJob, source: Source) -> ExplainResult[Explanation]:
                 f"{stored_at[0]}, column {stored_at[1]} of map {stored_index}"
             )
             at, index = stored_at, stored_index
-        explanation = explain(explained, at, index, image)
-        trail = _trail(job, picture, explanation, image) if job.trail else None
+        explanation = explain(explained, at, index)
+        trail = _trail(job, picture, explanation) if job.trail else None
     notes = _notes(job, picture)
     return ExplainResult(explanation, explained, picture, notes, (*notes, *choices), trail)
 
@@ -161,7 +161,7 @@ def run_backward(job: ExplainJob, source: Source) -> ExplainResult[BackwardExpla
         As `run` says.
     """
     with np.errstate(all="ignore"):
-        explained, picture, image = _open(job, source)
+        explained, picture = _open(job, source)
         _, n_H, n_W, n_C = explained.only_input.shape
         channel = find_index("--channel", job.channel, explained.only_input.names)
         are_scores = (n_H, n_W) == (1, 1) and job.channel is None and job.map is None
@@ -173,7 +173,7 @@ def run_backward(job: ExplainJob, source: Source) -> ExplainResult[BackwardExpla
             scores = explained.only_input.read((slice(0, 1), slice(0, 1)))[0, 0, 0]
             channel = int(np.where(np.isnan(scores), -np.inf, scores).argmax())
         at = (n_H // 2, n_W // 2) if job.at is None else job.at
-        explanation = explain_backward(explained, at, channel, index, image)
+        explanation = explain_backward(explained, at, channel, index)
     notes, choices = _notes(job, picture), []
     if job.at is None:
         choices.append(f"--at {at[0]},{at[1]} was chosen: the middle of the input")
@@ -183,13 +183,13 @@ def run_backward(job: ExplainJob, source: Source) -> ExplainResult[BackwardExpla
     return ExplainResult(explanation, explained, picture, notes, (*notes, *choices))
 
 
-def _open(request: ExplainJob, source: Source) -> tuple[ExplainedLayer, Picture, int]:
+def _open(request: ExplainJob, source: Source) -> tuple[ExplainedLayer, Picture]:
     job, image = request.job, request.image or 0
     picture = read_source(source, job.read)
     count = picture.shape[0]
     if image >= count:
         raise OptionError(f"--image: images of {picture.name} are 0 to {count - 1}, got {image}")
-    return find_layer(job.network, picture, request.layer, image), picture, image
+    return find_layer(job.network, picture, request.layer, image), picture
 
 
 def _stored(
@@ -204,11 +204,11 @@ def _stored(
     return replace(explained, name=shown.name), (row, column), channel
 
 
-def _trail(job: ExplainJob, picture: Picture, explanation: Explanation, image: int) -> Trail:
+def _trail(job: ExplainJob, picture: Picture, explanation: Explanation) -> Trail:
     """Follow the strongest contributions to the value that is explained."""
     network, name = job.job.network, explanation.layer
     start = network.node(name).inputs[0] if job.is_shown else name
-    layers = every_layer(network.until(start), picture, image)
+    layers = every_layer(network.until(start), picture, explanation.image)
     trail = find_trail(layers, start, explanation.at, explanation.map)
     first, *others = trail.units
     return replace(trail, units=(replace(first, layer=name), *others))
@@ -323,7 +323,8 @@ def _with_inputs(
         for before in node.inputs
     )
     own = groups[node.name]
-    return ExplainedLayer(node.name, node.layer, inputs, own, picture.dtype, picture.shape[0])
+    images = picture.shape[0]
+    return ExplainedLayer(node.name, node.layer, inputs, own, picture.dtype, images, image)
 
 
 def _layer_values(

@@ -8,7 +8,7 @@ import numpy as np
 
 from cnncli.core.geometry import Pair
 from cnncli.explain.explained_layer import ExplainedLayer
-from cnncli.explain.model import Block, Spread, SpreadAxis, Step, WindowGradient, place_axis_window
+from cnncli.explain.model import AddedWindow, Block, Spread, SpreadAxis, Step, place_axis_window
 from cnncli.network.layers import ConvTransposeLayer
 
 
@@ -105,7 +105,7 @@ def _channels_in(layer: ConvTransposeLayer, channel: int) -> range:
 
 def added_windows(
     explained: ExplainedLayer, cells: Iterable[Pair], channel: int
-) -> Iterator[WindowGradient]:
+) -> Iterator[AddedWindow]:
     """Yield what some input cells add to one channel of the output, as windows on it.
 
     A transposed convolution is the gradient of a convolution: its input is what that one has
@@ -140,4 +140,4 @@ def added_windows(
         values = source.rows(row, row + 1)[0, 0, col, channels.start : channels.stop]
         added = np.einsum("k,kij->ij", values, weights, dtype=np.float64)
         axes = place_axis_window(window.rows, row), place_axis_window(window.cols, col)
-        yield WindowGradient((row, col), axes, tuple(channels), weights, values, added)
+        yield AddedWindow((row, col), axes, tuple(channels), weights, values, added)

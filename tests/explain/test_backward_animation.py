@@ -61,7 +61,7 @@ def only_frames(animation: AddedWindows, dA: np.ndarray) -> np.ndarray:
     """Return upstream gradients that are 0 for all outputs without a frame."""
     kept = np.zeros_like(dA)
     for window in animation.windows:
-        kept[0, *window.output] = dA[0, *window.output]
+        kept[0, *window.at] = dA[0, *window.at]
     return kept
 
 
@@ -123,7 +123,7 @@ def test_frames_are_the_windows_around_those_that_hold_the_value() -> None:
     subject = subject_of(ConvLayer(load_filter("1 2 3; 4 5 6; 7 8 9")), RNG.random((1, 20, 20, 1)))
     animation = plan(subject, (10, 10))
     assert len(animation.windows) == 25 and animation.is_whole and animation.notes == ()
-    taken = [window.output for window in animation.windows]
+    taken = [window.at for window in animation.windows]
     assert {path.output for path in explain_backward(subject, (10, 10)).paths} <= set(taken)
     large = plan(
         subject_of(ConvLayer(load_filter("gaussian_7")), RNG.random((1, 20, 20, 1))), (9, 9)

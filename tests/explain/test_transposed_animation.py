@@ -45,7 +45,7 @@ def of_frames(
     """What the layer itself makes of the first input cells alone, for the cells shown."""
     kept = np.zeros_like(values)
     for window in animation.windows[:count]:
-        kept[0, *window.output] = values[0, *window.output]
+        kept[0, *window.at] = values[0, *window.at]
     output = layer.forward(kept)[0][0, :, :, channel]
     rows, cols = animation.rows.window.cells, animation.cols.window.cells
     found = np.full((len(rows), len(cols)), np.nan)

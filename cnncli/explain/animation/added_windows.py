@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from cnncli._dataclass import dataclass
 from cnncli.core.geometry import Pair
 from cnncli.explain.animation.frames import MOST_CHANNELS, AxisSpan
-from cnncli.explain.model import WindowGradient, padding_of
+from cnncli.explain.model import AddedWindow, padding_of
 from cnncli.network.layers import FloatArray
 
 
@@ -54,7 +54,7 @@ class AddedWindows:
         The cell of the map that the text below the frames follows.
     rows, cols : AxisSpan
         The windows' places, and the cells of the map that are shown.
-    windows : tuple of WindowGradient
+    windows : tuple of AddedWindow
         One a frame, row by row.
     totals : tuple of ndarray, shape (rows, columns)
         The map after each frame.
@@ -70,8 +70,8 @@ class AddedWindows:
         Of max and min pools: the input's values, which tell the winner.
     padding_takes : bool
         Whether windows add to padding too, where it is lost; those of pools do not.
-    is_known : bool
-        Whether what the windows multiply is known before the first frame: an input, no gradient.
+    values_are_input : bool
+        Whether windows multiply the input, known before the first frame, and not a gradient.
     gaps : (rows, columns)
         How far apart the values that windows multiply are shown.
     unfinished : ndarray of bool, shape (rows, columns), optional
@@ -82,7 +82,7 @@ class AddedWindows:
     at: Pair
     rows: AxisSpan
     cols: AxisSpan
-    windows: tuple[WindowGradient, ...]
+    windows: tuple[AddedWindow, ...]
     totals: tuple[FloatArray, ...]
     shown: tuple[int, ...]
     names: tuple[str, ...]
@@ -90,7 +90,7 @@ class AddedWindows:
     is_whole: bool
     inputs: FloatArray | None = None
     padding_takes: bool = True
-    is_known: bool = False
+    values_are_input: bool = False
     gaps: Pair = (1, 1)
     unfinished: NDArray[np.bool_] | None = None
 
@@ -106,7 +106,7 @@ class AddedWindows:
 
 
 def strongest_channels(
-    windows: Sequence[WindowGradient], several: str
+    windows: Sequence[AddedWindow], several: str
 ) -> tuple[tuple[int, ...], tuple[str, ...]]:
     """Choose the channels that add the most, as indices; and what to tell of the others.
 
@@ -116,14 +116,14 @@ def strongest_channels(
     >>> from cnncli.explain.model import place_axis_window
     >>> axes = (place_axis_window(Axis(size=1, kernel=1), 0),) * 2
     >>> weights = np.array([4.0, 2.0, 3.0, 1.0]).reshape(4, 1, 1)
-    >>> window = WindowGradient((0, 0), axes, (0, 1, 2, 3), weights, np.ones(4), np.ones((1, 1)))
+    >>> window = AddedWindow((0, 0), axes, (0, 1, 2, 3), weights, np.ones(4), np.ones((1, 1)))
     >>> strongest_channels([window], "maps")
     ((0, 1, 2), ('3 of 4 maps are shown, the strongest ones; all count',))
     """
     count = len(windows[0].channels)
     if count <= MOST_CHANNELS:
         return tuple(range(count)), ()
-    sizes = sum(np.abs(each.weights).sum((1, 2)) * np.abs(each.upstream) for each in windows)
+    sizes = sum(np.abs(each.weights).sum((1, 2)) * np.abs(each.values) for each in windows)
     strength = np.nan_to_num(sizes, nan=np.inf)
     chosen = sorted(np.argsort(-strength, kind="stable")[:MOST_CHANNELS].tolist())
     note = f"{MOST_CHANNELS} of {count} {several} are shown, the strongest ones; all count"
@@ -131,7 +131,7 @@ def strongest_channels(
 
 
 def running_totals(
-    windows: Sequence[WindowGradient], rows: AxisSpan, cols: AxisSpan, start: float = 0.0
+    windows: Sequence[AddedWindow], rows: AxisSpan, cols: AxisSpan, start: float = 0.0
 ) -> Iterator[FloatArray]:
     """Yield the map's cells that are shown, after one more window each time."""
     total = np.full((len(rows.window.cells), len(cols.window.cells)), start)

@@ -68,8 +68,9 @@ def plan_backward_animation(
     middles = [outputs[len(outputs) // 2] for outputs in readers]
     counts = cell_counts(options.cells, axes, positions)
     rows, cols = (axis_span(*side, mode) for side in zip(axes, middles, counts, strict=True))
-    limits = (rows.outputs, cols.outputs), (middles[0], middles[1]), options.most
-    (downs, acrosses), notes = limit_frames(*limits)
+    outputs_around = rows.outputs, cols.outputs
+    middle = middles[0], middles[1]
+    (downs, acrosses), notes = limit_frames(outputs_around, middle, options.most)
     rows, cols = replace(rows, outputs=downs), replace(cols, outputs=acrosses)
     outputs = [(row, col) for row in downs for col in acrosses]
     each = window_gradients(explained, outputs, channel, explanation.map)

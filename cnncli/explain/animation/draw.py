@@ -225,8 +225,16 @@ def _draw_still(draw: Draw, animation: Animation, layout: FrameLayout) -> None:
         for at, value in np.ndenumerate(channel.crop):
             is_padding = bool(padding[at])
             blank = bool(unread[at]) or (is_padding and not np.isfinite(value))
-            cell = at, float(value), layout.styles[k][0], layout.font
-            draw_cell(draw, inputs, *cell, is_padding=is_padding, is_blank=blank)
+            draw_cell(
+                draw,
+                inputs,
+                at,
+                float(value),
+                layout.styles[k][0],
+                layout.font,
+                is_padding=is_padding,
+                is_blank=blank,
+            )
         center = middle.left - GAP / 2, inputs.top + padding.shape[0] * inputs.cell / 2
         if block.weights is not None:
             draw_sign(draw, center, "x")
@@ -283,5 +291,14 @@ def _draw_middle(
             first = block.winner is not None and block.winner[at]
             fill = MARKED["*" if first else "="]
         blank = is_padding and not np.isfinite(value)
-        cell = at, float(value), style, font
-        draw_cell(draw, grid, *cell, fill=fill, is_padding=is_padding, is_blank=blank)
+        draw_cell(
+            draw,
+            grid,
+            at,
+            float(value),
+            style,
+            font,
+            fill=fill,
+            is_padding=is_padding,
+            is_blank=blank,
+        )

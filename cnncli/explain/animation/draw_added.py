@@ -44,7 +44,7 @@ from cnncli.explain.animation.cells import (
     number_lines,
     text_length,
 )
-from cnncli.explain.model import WindowGradient, padding_of
+from cnncli.explain.model import AddedWindow, padding_of
 from cnncli.explain.text.panels import MARKED, choose_colours, factor, number
 from cnncli.network.layers import FloatArray
 
@@ -134,19 +134,18 @@ def _styles(
     animation: AddedWindows,
 ) -> tuple[CellStyle, CellStyle, CellStyle, CellStyle, CellStyle]:
     windows, inputs, totals = animation.windows, animation.inputs, np.array(animation.totals)
-    is_input = animation.is_known
 
-    def style(values: FloatArray, signed: bool = True) -> CellStyle:
-        return CellStyle(choose_colours(values, signed=signed), cell_format(values))
+    def style(numbers: FloatArray, signed: bool = True) -> CellStyle:
+        return CellStyle(choose_colours(numbers, signed=signed), cell_format(numbers))
 
-    upstream = np.array([window.upstream for window in windows])
+    values = np.array([window.values for window in windows])
     seen = np.zeros(0) if inputs is None else inputs[np.isfinite(inputs)]
     return (
-        style(upstream, signed=not is_input),
+        style(values, signed=not animation.values_are_input),
         style(np.array([window.weights for window in windows])),
         style(seen, signed=False),
         style(np.array([window.added for window in windows])),
-        style(totals, signed=not is_input or bool((totals < 0).any())),
+        style(totals, signed=not animation.values_are_input or bool((totals < 0).any())),
     )
 
 
@@ -165,7 +164,7 @@ def draw_added_frames(animation: AddedWindows, layout: AddedLayout) -> Iterator[
     base = Image.new("RGB", (layout.width, layout.height), BACKGROUND)
     _draw_still(ImageDraw.Draw(base), animation, layout)
     for frame in range(len(animation.windows)):
-        if not animation.is_known:
+        if not animation.values_are_input:
             _draw_values(ImageDraw.Draw(base), animation, layout, frame)
         image = base.copy()
         _draw_moving(ImageDraw.Draw(image), animation, layout, frame)
@@ -175,7 +174,7 @@ def draw_added_frames(animation: AddedWindows, layout: AddedLayout) -> Iterator[
 def _draw_values(draw: Draw, animation: AddedWindows, layout: AddedLayout, frame: int) -> None:
     """What the window of a frame multiplies."""
     for k, grid in zip(animation.shown, layout.values, strict=False):
-        value = float(animation.windows[frame].upstream[k])
+        value = float(animation.windows[frame].values[k])
         draw_cell(draw, grid, animation.place(frame), value, layout.styles[0], layout.font)
 
 
@@ -201,7 +200,7 @@ def _draw_still(draw: Draw, animation: AddedWindows, layout: AddedLayout) -> Non
         draw_head(draw, layout.weights[k], labels.weights, layout.added.left - 8)
         number_lines(draw, grid, rows, cols)
         for frame in range(len(animation.windows)):
-            if animation.is_known:
+            if animation.values_are_input:
                 _draw_values(draw, animation, layout, frame)
             else:
                 draw.rectangle(grid.box(*animation.place(frame)), fill=EMPTY, outline=LINE)
@@ -238,14 +237,29 @@ def _draw_total(draw: Draw, animation: AddedWindows, layout: AddedLayout, frame:
     padding = padding_of(window.axes)
     for cell, value in np.ndenumerate(window.added):
         is_padding = bool(padding[cell])
-        part = cell, float(value), layout.styles[3], layout.font
-        blank = is_padding and not animation.padding_takes
-        draw_cell(draw, layout.added, *part, is_padding=is_padding, is_blank=blank)
+        draw_cell(
+            draw,
+            layout.added,
+            cell,
+            float(value),
+            layout.styles[3],
+            layout.font,
+            is_padding=is_padding,
+            is_blank=is_padding and not animation.padding_takes,
+        )
     for cell, value in np.ndenumerate(animation.totals[frame]):
         is_padding = bool(animation.padding[cell])
-        fill = UNFINISHED if unfinished is not None and unfinished[cell] else None
-        part = cell, float(value), layout.styles[4], layout.font
-        draw_cell(draw, layout.total, *part, fill=fill, is_padding=is_padding, is_blank=is_padding)
+        draw_cell(
+            draw,
+            layout.total,
+            cell,
+            float(value),
+            layout.styles[4],
+            layout.font,
+            fill=UNFINISHED if unfinished is not None and unfinished[cell] else None,
+            is_padding=is_padding,
+            is_blank=is_padding,
+        )
     across = window.weights.shape[2] * layout.added.cell
     centre = layout.added.top + window.weights.shape[1] * layout.added.cell / 2
     draw_sign(draw, (layout.added.left + across + GAP / 2, centre), "+=")
@@ -258,7 +272,7 @@ def _draw_total(draw: Draw, animation: AddedWindows, layout: AddedLayout, frame:
 
 
 def _draw_middle(
-    draw: Draw, animation: AddedWindows, layout: AddedLayout, window: WindowGradient, row: int
+    draw: Draw, animation: AddedWindows, layout: AddedLayout, window: AddedWindow, row: int
 ) -> None:
     """The weights or shares; of max and min pools the window's values with their winner."""
     if not animation.shown:
@@ -273,9 +287,17 @@ def _draw_middle(
     acrosses = [animation.cols.index(cell) for cell in cols.cells]
     for at, value in np.ndenumerate(animation.inputs[np.ix_(downs, acrosses)]):
         is_padding = bool(padding[at])
-        fill = MARKED["*"] if weights[at] else None
-        part = at, float(value), layout.styles[2], font
-        draw_cell(draw, grid, *part, fill=fill, is_padding=is_padding, is_blank=is_padding)
+        draw_cell(
+            draw,
+            grid,
+            at,
+            float(value),
+            layout.styles[2],
+            font,
+            fill=MARKED["*"] if weights[at] else None,
+            is_padding=is_padding,
+            is_blank=is_padding,
+        )
 
 
 def _shown_cell(animation: AddedWindows) -> Pair | None:
@@ -304,28 +326,28 @@ def added_caption(animation: AddedWindows, frame: int) -> list[tuple[str, str]]:
     if cell is not None:
         text = f"{number(float(animation.totals[frame][cell]))} at {cell_name}, {state}"
     return [
-        (labels.place, f"row {window.output[0]}, column {window.output[1]}"),
+        (labels.place, f"row {window.at[0]}, column {window.at[1]}"),
         ("added", f"{_added_text(window, at)} to {cell_name}"),
         (labels.sum, text),
     ]
 
 
-def _added_text(window: WindowGradient, at: Pair) -> str:
+def _added_text(window: AddedWindow, at: Pair) -> str:
     """What one cell gets from a window, written out as far as there is room."""
     downs, acrosses = (
         [tap for tap, source in enumerate(axis.sources) if source == cell]
         for axis, cell in zip(window.axes, at, strict=True)
     )
     terms = [
-        (float(window.weights[k, i, j]), float(window.upstream[k]))
+        (float(window.weights[k, i, j]), float(window.values[k]))
         for k in range(len(window.channels))
         for i in downs
         for j in acrosses
     ]
     if not terms:
         return "nothing"
-    total = number(sum(weight * upstream for weight, upstream in terms))
+    total = number(sum(weight * value for weight, value in terms))
     if len(terms) > MOST_TERMS:
         return f"the sum of {len(terms)} products, {total},"
-    written = [f"{factor(upstream)} x {factor(weight)}" for weight, upstream in terms]
+    written = [f"{factor(value)} x {factor(weight)}" for weight, value in terms]
     return f"{' + '.join(written)} = {total}"

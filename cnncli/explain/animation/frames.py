@@ -184,7 +184,7 @@ class Animation:
 
 
 def plan_animation(
-    explained: ExplainedLayer, at: Pair, options: FrameOptions, index: int = 0, image: int = 0
+    explained: ExplainedLayer, at: Pair, options: FrameOptions, index: int = 0
 ) -> Animation:
     """Explain every position of the window around one.
 
@@ -197,8 +197,6 @@ def plan_animation(
     options : FrameOptions
     index : int
         Which of the layer's maps.
-    image : int
-        Its number in a batch, for the record.
 
     Raises
     ------
@@ -225,7 +223,7 @@ def plan_animation(
             hint="--layer takes a convolution or a pool of the network",
         )
     check_position(at, explained.output_shape[1:3], "output")
-    first = explain(explained, at, index, image)
+    first = explain(explained, at, index)
     chosen, channel_notes = _choose_channels(first)
     axes = window.rows, window.cols
     counts = cell_counts(options.cells, axes, [5 if len(chosen) == 1 else 3] * 2)
@@ -234,7 +232,7 @@ def plan_animation(
     (downs, acrosses), notes = limit_frames((rows.outputs, cols.outputs), at, options.most)
     positions = [(row, col) for row in downs for col in acrosses]
     explanations = (
-        explain(explained, position, index, image)
+        explain(explained, position, index)
         for position in track(positions, "explaining the frames", len(positions))
     )
     windows = rows.window, cols.window

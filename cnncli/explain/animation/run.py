@@ -140,7 +140,8 @@ def write_frames(
     held = 1 if is_numbered else count
     check_memory(
         PIXEL_BYTES * width * height * held,
-        *(f"{held} frames of {height}x{width}", "fewer --cells or --frames"),
+        f"{held} frames of {height}x{width}",
+        "fewer --cells or --frames",
         limit=job.job.read.max_memory,
     )
     pictures = track(frames.pictures, "drawing the frames", count)
@@ -184,13 +185,13 @@ class _Frames:
 def _frames(job: ExplainJob, source: Source, options: FrameOptions) -> _Frames:
     result = run(job, source)
     explanation = result.explanation
-    unit = explanation.at, options, explanation.map, explanation.image
     # Values of an image that are not finite are shown as they are.
     with np.errstate(all="ignore"):
         if explanation.spread is not None:
             added = plan_transposed_animation(result.explained, explanation, options)
             return _added_frames(added, result, of_input=True)
-        return _window_frames(plan_animation(result.explained, *unit), result)
+        animation = plan_animation(result.explained, explanation.at, options, explanation.map)
+        return _window_frames(animation, result)
 
 
 def _backward_frames(job: ExplainJob, source: Source, options: FrameOptions) -> _Frames:
@@ -225,7 +226,7 @@ def _added_frames(animation: AddedWindows, result: _Result, of_input: bool = Fal
     layout = layout_added_frames(animation)
     return _Frames(
         pictures=draw_added_frames(animation, layout),
-        positions=tuple(window.output for window in animation.windows),
+        positions=tuple(window.at for window in animation.windows),
         size=(layout.height, layout.width),
         layer=explanation.layer,
         map=explanation.map,

@@ -58,8 +58,8 @@ def plan_transposed_backward_animation(
         one_group_each(explained.inputs[0].names),
         explained.dtype,
         explained.images,
+        explained.image,
     )
-    unit = explanation.at, options, explanation.channel, explanation.image
     summary = f"{backward_summary(explanation)}; the padding that was cut off sends nothing"
     labels = AnimationLabels(
         layer=f"{explained.name}, transposed convolution, backward",
@@ -67,7 +67,8 @@ def plan_transposed_backward_animation(
         input="upstream",
         output="gradient of the input",
     )
-    return replace(plan_animation(backward, *unit), labels=labels, has_bias=False)
+    animation = plan_animation(backward, explanation.at, options, explanation.channel)
+    return replace(animation, labels=labels, has_bias=False)
 
 
 def _convolution(layer: ConvTransposeLayer, shape: Shape) -> tuple[ConvLayer, tuple[int, int]]:

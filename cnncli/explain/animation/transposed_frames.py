@@ -100,7 +100,7 @@ def plan_transposed_animation(
         names=tuple(channel_name(names[k], k) for k in (windows[0].channels[i] for i in shown)),
         notes=(*notes, *channel_notes),
         is_whole=adding <= set(cells),
-        is_known=True,
+        values_are_input=True,
         gaps=(axes[0].stride, axes[1].stride),
         unfinished=unfinished,
     )

@@ -51,8 +51,16 @@ _PER_VALUE: Final = 100
 """Products of a convolution that take as long as one value of `_SLOW_LAYERS`."""
 
 _SLOW_LAYERS: Final = (
-    *(LRNLayer, Normalization, ReduceLayer, SoftmaxLayer),
-    *(DepthToSpaceLayer, PadChannelsLayer, PadLayer, SliceLayer, SpaceToDepthLayer, ViewLayer),
+    DepthToSpaceLayer,
+    LRNLayer,
+    Normalization,
+    PadChannelsLayer,
+    PadLayer,
+    ReduceLayer,
+    SliceLayer,
+    SoftmaxLayer,
+    SpaceToDepthLayer,
+    ViewLayer,
 )
 """Layers over whole axes, and those that move values."""
 

@@ -93,8 +93,15 @@ def write_page(job: ExplainJob, source: Source, backward: bool = False) -> PageD
     explanation: Explanation | BackwardExplanation = result.explanation
     data = make_page(job, result, source).encode()
     output.write(data)
-    unit = explanation.layer, explanation.at, explanation.map
-    return PageDone(str(output), len(data), *unit, result.notes, backward)
+    return PageDone(
+        output=str(output),
+        bytes=len(data),
+        layer=explanation.layer,
+        at=explanation.at,
+        map=explanation.map,
+        notes=result.notes,
+        backward=backward,
+    )
 
 
 @dataclass(frozen=True)
