@@ -128,6 +128,10 @@ class OptionError(CnnCliError, ValueError):
     exit_code = 2
 
 
+class GivenOptionError(OptionError):
+    """An option given beside a network's file: no fault of that file, and named as it was typed."""
+
+
 class ShapeError(CnnCliError, ValueError):
     """Arrays whose shapes do not fit together."""
 

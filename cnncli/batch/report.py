@@ -280,7 +280,7 @@ def _mapping(written: WrittenFile) -> str:
         return "values unchanged"
     # Only the range auto cuts off; the same word, asked for, shows all.
     trimmed = written.clipped and written.mapping in _EXACT
-    kind = f"auto, {written.mapping}" if trimmed else written.mapping
+    kind = f"auto, {written.mapping} without extremes" if trimmed else written.mapping
     if written.range is None:
         return f"range {kind}, each map its own{_clipping(written)}"
     low, high = written.range

@@ -12,6 +12,8 @@ from cnncli._dataclass import dataclass
 from cnncli.cli.command import make
 from cnncli.cli.layer_options import ConvOptions, LayerOptions, PoolOptions
 from cnncli.cli.options import ImageOptions, PrepareOptions, read_options
+from cnncli.cli.synonyms import refuse_filter_as_image
+from cnncli.errors import quote
 from cnncli.pipeline.networks import is_network
 
 if TYPE_CHECKING:
@@ -131,8 +133,13 @@ def network_or_layer(
     command = click.get_current_context()
     networks = [path for path in paths if is_network(path)]
     pictures = tuple(path for path in paths if path not in networks)
+    if not (networks or layer.filter_texts or layer.mode):
+        refuse_filter_as_image(command, pictures)
     if len(networks) > 1 or len(pictures) > 1:
-        raise click.UsageError(f"{command.info_name} takes one NETWORK at most, and one IMAGE.")
+        raise click.UsageError(
+            f"{command.info_name} takes one NETWORK at most, and one IMAGE, "
+            f"got {' '.join(map(quote, paths))}."
+        )
     kinds = {
         "--filter": (bool(layer.filter_texts), {*ConvOptions.__dataclass_fields__}),
         "--pool": (layer.mode is not None, {*PoolOptions.__dataclass_fields__}),

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
-import shlex
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import click
-
-from cnncli.errors import OptionError, quote
 from cnncli.pipeline import networks
 from cnncli.pipeline.networks import is_network
 
 if TYPE_CHECKING:
     from cnncli.io.read_options import ReadOptions
     from cnncli.network.model import Model
+
+
+def network_first(paths: Sequence[str]) -> tuple[str, tuple[str, ...]]:
+    """Return the network and the images among arguments, in whichever order they were typed.
+
+    Examples
+    --------
+    >>> network_first(["a.png", "b.png", "net.toml"])
+    ('net.toml', ('a.png', 'b.png'))
+    """
+    named = [path for path in paths if is_network(path)]
+    network = named[0] if len(named) == 1 else paths[0]
+    first = list(paths).index(network)
+    return network, (*paths[:first], *paths[first + 1 :])
 
 
 def load_network(
@@ -28,10 +39,4 @@ def load_network(
     from cnncli.io.urls import local_path
 
     path = local_path(network, "NETWORK")
-    if picture is not None and is_network(picture) and not is_network(network):
-        command = click.get_current_context().info_name
-        raise OptionError(
-            f"NETWORK comes before IMAGE, got {quote(network)} first",
-            hint=f"cnncli {command} {shlex.join([picture, network])}",
-        )
     return networks.load_network(path, prepare, picture, read, part, part_option)

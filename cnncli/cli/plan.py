@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,21 +15,21 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from cnncli._dataclass import dataclass
-from cnncli.cli.command import Command, OptionGroup, flag, make, option
+from cnncli.cli.command import Command, OptionGroup, argument, flag, make, option
 from cnncli.cli.completion import complete_layer
 from cnncli.cli.group import check_output_open, tell, terminal_columns, typed_command
+from cnncli.cli.networks import network_first
 from cnncli.cli.options import (
     FILE,
     ImageOptions,
-    network_argument,
     overwrite_option,
     read_options,
     until_option,
 )
 from cnncli.cli.progress import is_terminal_stream, show_steps, tell_file
 from cnncli.cli.types import InputSize, UnitType
-from cnncli.errors import CnnCliError
-from cnncli.pipeline.networks import load_for_picture
+from cnncli.errors import CnnCliError, OptionError, quote
+from cnncli.pipeline.networks import is_network, load_for_picture
 
 if TYPE_CHECKING:
     from cnncli.core.geometry import Pair
@@ -50,7 +51,9 @@ COLUMNS: Final = 80
 class PlanOptions(OptionGroup):
     """The network and its input, and what is told or drawn."""
 
-    network: str = network_argument
+    paths: tuple[str, ...] = argument(
+        "paths", metavar="NETWORK", nargs=-1, required=True, type=FILE
+    )
     until: str | None = until_option
     input: tuple[int, ...] | None = option(
         "--input", type=InputSize(), common=True,
@@ -103,7 +106,7 @@ def plan(options: PlanOptions) -> None:
 
     _check(options)
     size = None if options.input is None else (options.input[0], options.input[1])
-    path, part = local_path(options.network, "NETWORK"), options.until is not None
+    path, part = local_path(_one_network(options), "NETWORK"), options.until is not None
     for note in () if options.quiet else order_notes(options.input or ()):
         tell(f"note: {note}")
     prepare = {} if size is None else {"size": size}
@@ -145,17 +148,35 @@ def _check(options: PlanOptions) -> None:
         raise click.UsageError("--trace and --csv exclude each other.")
 
 
+def _one_network(options: PlanOptions) -> str:
+    """Return the network; a picture or a size beside it is given by an option."""
+    network, others = network_first(options.paths)
+    if not others:
+        return network
+    sides = "x".join(others)
+    if InputSize().parse(sides) is not None:
+        hint = f"--input {sides}"
+    else:
+        is_other = is_network(others[0])
+        hint = "one network at a time" if is_other else f"--image {shlex.quote(others[0])}"
+    got = " ".join(map(quote, others))
+    raise OptionError(f"plan takes one NETWORK and no other argument, got {got}", hint=hint)
+
+
 def _input_shape(model: Model, options: PlanOptions, read: ReadOptions) -> tuple[int, int, int]:
     """Return the (H, W, C) that the network will be given."""
-    from cnncli.io.images import read_shape
+    from cnncli.io.images import CHANNEL_NOTES, read_shape
     from cnncli.io.urls import local_path
     from cnncli.plan.input_shape import input_shape
 
-    image, stored = options.image, None
-    if image is not None:
-        stored = read_shape(local_path(image, "--image"), replace(read, size=None))
+    stored, changed = None, tuple[str, ...]()
+    if options.image is not None:
+        image, read = local_path(options.image, "--image"), replace(read, size=None)
+        stored = read_shape(image, read)
+        own = read_shape(image, replace(read, channels=None))
+        changed = (CHANNEL_NOTES[stored[2]],) if own != stored else ()
     shape, notes = input_shape(model, options.input, stored)
-    for note in () if options.quiet else notes:
+    for note in () if options.quiet else dict.fromkeys((*changed, *notes)):
         tell(f"note: {note}")
     return shape
 
@@ -181,7 +202,8 @@ def _print_plan(
     for line in lines:
         click.echo(line)
     if not (options.quiet or options.as_json):
-        for line in (*(f"note: {note}" for note in model.notes), *report.warnings(summary)):
+        notes = (*model.notes, *model.network.notes((1, *shape)))
+        for line in (*(f"note: {note}" for note in notes), *report.warnings(summary)):
             tell(line)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import click
 
 from cnncli._dataclass import dataclass
@@ -61,14 +63,16 @@ def run(
     labelled sheet; a folder, or a template with {layer}, gets a sheet for every layer, and {map}
     a file for every map. An .npz file gets all layers' values.
     """
-    from cnncli.cli.networks import load_network
+    from cnncli.cli.networks import load_network, network_first
     from cnncli.pipeline.networks import chosen_layers, with_labels
 
-    prepare, picture = inputs.prepare(), next(iter(batch.images), None)
+    network, pictures = network_first((options.network, *batch.images))
+    batch = replace(batch, images=pictures)
+    prepare, picture = inputs.prepare(), next(iter(pictures), None)
     read = read_options(images)
     part = options.until is not None or bool(options.layers)
     with show_steps(results.quiet):
-        model = load_network(options.network, prepare, picture, read, part)
+        model = load_network(network, prepare, picture, read, part)
         model = with_labels(model, options.class_names).until(options.until)
     layers = chosen_layers(model.network, [model.find(name) for name in options.layers])
     several = len(set(options.layers)) > 1

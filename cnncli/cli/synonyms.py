@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
 import click
 
-from cnncli.errors import nearest
-from cnncli.filters.builtin_names import builtin_names
+from cnncli.core.choices import POOL_MODES
+from cnncli.errors import OptionError, nearest
+from cnncli.filters.builtin_names import SUFFIX, builtin_names
 
 LONGEST: Final = 100
 """Letters of a word that an answer repeats."""
@@ -256,6 +260,38 @@ def meant_command(word: str, names: Sequence[str]) -> str | None:
     if "conv" in names and "." in word and len(word) <= LONGEST:
         return f"cnncli conv {word} --filter edge"
     return " or ".join(nearest(word, names)) or None
+
+
+def refuse_filter_as_image(ctx: click.Context, paths: Sequence[str]) -> None:
+    """Raise OptionError where one of the images is a filter, or a kind of pool, by its name.
+
+    Parameters
+    ----------
+    ctx : click.Context
+        Of a command that takes filters or pools by an option, which was not given.
+    paths : sequence of str
+        Its arguments.
+    """
+    for path in reversed(paths):
+        if _is_filter(path) and (len(paths) > 1 or Path(path).suffix != SUFFIX):
+            option = "-f"
+        elif path in POOL_MODES and any("--pool" in param.opts for param in ctx.command.params):
+            option = "--pool"
+        else:
+            continue
+        others = [other for other in paths if other != path] or ["IMAGE"]
+        raise OptionError(
+            f"{path!r} is no IMAGE",
+            hint=shlex.join(["cnncli", ctx.info_name or "", *others, option, path]),
+        )
+
+
+def _is_filter(path: str) -> bool:
+    """Whether an argument names a built-in filter, numbers, or a file that may hold weights."""
+    file = path.partition(":")[0].lower()
+    if os.path.isfile(path.partition(":")[0]):
+        return file.endswith((SUFFIX, ".npz", ".safetensors", ".csv", ".txt"))
+    return file.removesuffix(SUFFIX) in builtin_names() or ";" in path
 
 
 def _joined(text: str) -> str:

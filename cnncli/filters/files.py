@@ -245,7 +245,7 @@ def load_array(
         return LoadedArray(made, plain_name(text.replace(":", "-")), quote(text), builtin=True)
     if looks_inline(text) or (";" in text and not _has_suffix(path)):
         return _read_inline(text, what)
-    is_path = os.sep in text or _has_suffix(path)
+    is_path = os.sep in text or _has_suffix(path) or os.path.isfile(path.rpartition(":")[0])
     raise _unknown(path if is_path else text, what, builtins)
 
 
@@ -380,6 +380,10 @@ def _unknown(path: str, what: str, builtins: bool) -> OptionError:
             return OptionError("no such file", hint=files_like(network), path=network)
         use = f"'cnncli convert {printable(network)}' writes its weights as a file"
         return OptionError(f"a layer of a network, where a {what} is needed", hint=use, path=path)
+    file, _, key = path.rpartition(":")
+    if os.path.isfile(file):
+        message = f"a key, {quoted_start(key)}, is for .npz and .safetensors alone"
+        return OptionError(message, hint=f"without it: --{what} {printable(file)}", path=path)
     if os.path.isdir(path):
         return OptionError(f"a {what} must be a file, got a folder", path=path)
     if respelled := respell_kernel(path):

@@ -190,7 +190,8 @@ def _not_a_filter(path: str) -> FileProblem:
         hint = "'cnncli run' takes the model, 'cnncli convert' writes its filters as .npz"
         return FileProblem("a network, where a filter is needed", hint=hint, path=path)
     known = " ".join(READERS)
-    return FileProblem(f"not a filter, which must be one of {known}", path=path)
+    hint = "'cnncli filters list' shows the built-in filters; np.save writes an array as .npy"
+    return FileProblem(f"not a filter, which must be one of {known}", hint=hint, path=path)
 
 
 def _weights_and_bias(keys: list[str]) -> tuple[str, str] | None:

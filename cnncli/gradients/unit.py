@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from cnncli._dataclass import dataclass
-from cnncli.errors import OptionError, ShapeError, among, quote
+from cnncli.errors import OptionError, ShapeError, among, printable, quote
 from cnncli.network.layers import FloatArray, Shape
 from cnncli.render.options import MapGroup
 
@@ -91,7 +91,12 @@ def parse_unit(text: str, find: Callable[..., str], classes: Sequence[str] = ())
     if match is None or not layer:
         raise OptionError(f"--unit must be {_FORM}, got {text!r}")
     position = None if match["row"] is None else (int(match["row"]), int(match["col"]))
-    return Unit(find(layer), match["map"], position)
+    try:
+        return Unit(find(layer), match["map"], position)
+    except OptionError as error:
+        # Maps, rows and columns are counted from 0, and layers from 1.
+        hint = f"--unit {printable(find('1'))}:{rest}" if layer == "0" else error.hint
+        raise type(error)(error.message, hint=hint, path=error.path) from None
 
 
 def labelled(unit: Unit, groups: Sequence[MapGroup]) -> Unit:

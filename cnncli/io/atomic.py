@@ -13,10 +13,11 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from cnncli.errors import FileProblem, OutputExists
+from cnncli.errors import FileProblem, OutputExists, quote
 from cnncli.system.files import BUFFER_BYTES, STDOUT_NAMES, is_open, open_new, sync_folders
 
 OVERWRITE_HINT = "--overwrite replaces it"
+FOLDER_HINT = "make it first, or name a folder with / at its end"
 SKIP_HINT = f"{OVERWRITE_HINT}, --skip-existing leaves it"
 _STDOUT = "standard output"
 
@@ -219,8 +220,18 @@ def exists_problem(path: str | os.PathLike[str], *, may_skip: bool = False) -> O
     return OutputExists("exists already", hint=hint, path=path)
 
 
+def no_folder_problem(
+    path: Path, hint: str = FOLDER_HINT, folder: Path | None = None
+) -> FileProblem:
+    """Return the error for an output whose folder is not there, by default the one it names."""
+    missing = quote(path.parent if folder is None else folder)
+    return FileProblem(f"its folder {missing} does not exist", hint=hint, path=path)
+
+
 def write_problem(path: Path, error: OSError) -> FileProblem:
     """Return the error for an output that cannot be written."""
+    if error.errno == errno.ENOENT and not path.parent.exists():
+        return no_folder_problem(path)
     return FileProblem(f"cannot be written: {_reason(error)}", path=path)
 
 

@@ -56,6 +56,11 @@ _CHUNK = 2**20
 _ROWS = 256
 _ARRAY_SCALES = {"uint8": 255.0, "uint16": 65_535.0, "float32": 1.0, "float64": 1.0}
 _LUMINANCE = (0.299, 0.587, 0.114)
+CHANNEL_NOTES: Final = {
+    1: "reduced to luminance: the network takes grey pictures",
+    3: "grey, repeated to 3 channels: the network takes colour pictures",
+}
+"""What is said of a picture that was given the channels that a network wants."""
 
 
 def value_dtype(pixels: np.dtype[Any]) -> np.dtype[Any]:
@@ -434,15 +439,13 @@ def _prepared(picture: Picture, options: ReadOptions) -> Picture:
 
 def _with_channels(picture: Picture, wanted: int | None) -> Picture:
     """Make a grey picture colour or the reverse, as a network wants it."""
-    if (picture.shape[3], wanted) not in ((1, 3), (3, 1)):
+    if wanted is None or (picture.shape[3], wanted) not in ((1, 3), (3, 1)):
         return picture
     if wanted == 1:
-        note = "reduced to luminance: the network takes grey pictures"
         picture = _luminance(picture)
     else:
-        note = "grey, repeated to 3 channels: the network takes colour pictures"
         picture = replace(picture, pixels=np.repeat(picture.pixels, 3, axis=3))
-    return replace(picture, notes=(*picture.notes, note))
+    return replace(picture, notes=(*picture.notes, CHANNEL_NOTES[wanted]))
 
 
 def _array_pixels(array: np.ndarray) -> tuple[np.ndarray, float]:

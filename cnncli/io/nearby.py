@@ -61,7 +61,8 @@ def files_like(path: str, near_only: bool = False) -> str | None:
     # The ending is the same: it must not make names alike.
     pairs = [(Path(other).stem.lower(), other) for other in alike]
     near = nearest(Path(name).stem, [stem for stem, _ in pairs])
-    found = [other for stem in near for own, other in pairs if own == stem] or same_stem
+    found = [other for stem in near for own, other in pairs if own == stem]
+    found = found or nearest(name, same_stem) or same_stem
     if not (found or alike or near_only):
         found = nearest(name, names)
     if not found and (near_only or not suffix):

@@ -14,7 +14,7 @@ from cnncli.errors import CnnCliError, ShapeError
 from cnncli.filters.filter import Filter
 from cnncli.network.graph import Network, Node
 from cnncli.network.layers.base import OPEN_SIDE, is_open
-from cnncli.network.layers.conv import DENSE_HINT
+from cnncli.network.layers.conv import dense_hint
 from cnncli.network.model import SIZE_HINT, SIZE_UNKNOWN, SizeNeeded
 
 
@@ -91,26 +91,32 @@ def dense_input(
         If nothing fits, and the size of the network's input is not known.
     """
     shown, problem, open_sides = "", None, False
+    seen: list[int] = []
     for count in (*counts, *_other_counts(nodes, source, size, values)):
         try:
             n_H, n_W, channels = _cells(nodes, source, size, count)
         except CnnCliError as error:
             problem = problem or error
             continue
-        if is_open((1, n_H, n_W, channels)):
+        seen.append(channels)
+        open_sides = is_open((1, n_H, n_W, channels))
+        if open_sides:
             n_H = n_W = math.isqrt(values // channels)
-            open_sides = True
         if n_H * n_W * channels == values:
             return n_H, n_W, channels
-        shown = shown or f"{n_H}x{n_W}x{channels} of {source}"
+        sides = "?x?" if open_sides else f"{n_H}x{n_W}"
+        shown = shown or f"{sides}x{channels} of {source}"
     if problem is not None and not shown:
         raise ShapeError(f"its input cannot be made: {problem}", hint=problem.hint)
-    if open_sides:
+    # Channels that follow from those of the picture may be others once its size is known.
+    if open_sides and (len({*seen}) > 1 or values % seen[0] == 0):
         raise SizeNeeded(
             f"its matrix takes {values} values, which no square picture gives; {SIZE_UNKNOWN}",
             hint=f"size = [H, W] in [input] ({SIZE_HINT})",
         )
-    raise ShapeError(f"its matrix takes {values} values, not {shown}", hint=DENSE_HINT)
+    raise ShapeError(
+        f"its matrix takes {values} values, not {shown}", hint=dense_hint(values, seen)
+    )
 
 
 def _cells(

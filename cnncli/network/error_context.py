@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from cnncli.errors import CnnCliError, FileProblem
+from cnncli.errors import CnnCliError, FileProblem, GivenOptionError
 
 
 @contextmanager
@@ -15,6 +15,8 @@ def in_file(path: Path) -> Iterator[None]:
     """Name the file in whatever error comes from within."""
     try:
         yield
+    except GivenOptionError:
+        raise
     except CnnCliError as error:
         # An error of a file that this one names becomes part of the text: this one is to be mended.
         raise _kind(error)(str(error), hint=error.hint, path=path) from error
@@ -33,6 +35,8 @@ def error_context(where: str) -> Iterator[None]:
     """
     try:
         yield
+    except GivenOptionError:
+        raise
     except CnnCliError as error:
         hint = None if error.hint is None else as_fields(error.hint)
         raise _kind(error)(f"{where}: {as_fields(str(error))}", hint=hint) from error
@@ -49,7 +53,7 @@ def as_fields(text: str) -> str:
     Examples
     --------
     >>> as_fields("--padding same, or --filter-layout oihw")
-    'padding same, or filter_layout oihw'
+    'padding same, or filter_layout = "oihw"'
     >>> as_fields("--max-memory raises the limit")
     '--max-memory raises the limit'
     """
@@ -62,4 +66,5 @@ def as_fields(text: str) -> str:
         name = match[1].replace("-", "_")
         return name if name in fields else match[0]
 
-    return re.sub(r"(?<!\S)--([a-z][a-z-]*)", as_field, text)
+    text = re.sub(r"(?<!\S)--([a-z][a-z-]*)", as_field, text)
+    return re.sub(r"\bfilter_layout (\w+)", r'filter_layout = "\1"', text)

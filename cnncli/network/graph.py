@@ -286,9 +286,8 @@ class Network:
     def notes(self, shape: Shape) -> tuple[str, ...]:
         """Return what the layers say of an input of that shape."""
         shapes = self.shapes(shape)
-        return tuple(
-            note for node in self.nodes for note in node.layer.notes(shapes[node.inputs[0]])
-        )
+        notes = [note for node in self.nodes for note in node.layer.notes(shapes[node.inputs[0]])]
+        return tuple(notes if self.from_options else map(as_fields, notes))
 
     def choices(self, shape: Shape, dtype: np.dtype[Any]) -> tuple[str, ...]:
         """Say which algorithm each convolution takes in a dtype, and why."""

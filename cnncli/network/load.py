@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from cnncli.errors import FileProblem, ShapeError
+from cnncli.io.nearby import files_like
 from cnncli.network.class_names import channels_out, with_class_names
 from cnncli.network.input_channels import wanted_channels
 from cnncli.network.model import SIZE_HINT, Model, SizeNeeded
@@ -77,6 +78,8 @@ def load_model(
     if reader is None:
         endings = " or ".join(_READERS)
         hint = _MADE_BY.get(path.suffix.lower())
+        if not (hint or path.exists()):
+            hint = files_like(str(path))
         raise FileProblem(f"a network file must end in {endings}", hint=hint, path=path)
     progress.set_step("reading the network")
     model: Model = import_module(reader).read(path, weights=weights, prepare=prepare)
@@ -89,6 +92,9 @@ def load_model(
         readable = f"{part_option} {stop.layer} takes the part that can be read"
         raise FileProblem(stop.reason, hint=stop.hint or readable, path=path)
     known = 1 if model.input.gray else model.channels
+    channels = known or model.array_channels
+    if channels and (scale := model.input.layer(prepare or ())):
+        scale.output_shape((1, 1, 1, channels))
     wanted = known or wanted_channels(model.network, model.input.size)
     return _named_if_fitting(replace(model, channels=wanted), path)
 

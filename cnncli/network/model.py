@@ -188,8 +188,10 @@ class Model:
             all_names = self.numbered or names
             number = int(name) if len(name) < 9 else 0
             if not 1 <= number <= len(all_names):
+                last = f", {len(all_names)} is {all_names[-1]}" if all_names[1:] else ""
                 raise OptionError(
-                    f"the number of a layer must be 1 to {len(all_names)}, got {printable(name)}"
+                    f"the number of a layer must be 1 to {len(all_names)}, got {printable(name)}",
+                    hint=f"1 is {all_names[0]}{last}",
                 )
             return all_names[number - 1]
         if name.isdecimal():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import fields
 from typing import Any, Final
 
@@ -10,7 +11,7 @@ import numpy as np
 from cnncli._dataclass import dataclass
 from cnncli.core.arrays import FloatArray, Shape
 from cnncli.core.geometry import Pair
-from cnncli.errors import OptionError
+from cnncli.errors import CnnCliError, GivenOptionError, OptionError, ShapeError
 from cnncli.network.layers import ScaleLayer
 from cnncli.network.layers.pointwise import check_per_channel
 
@@ -32,7 +33,7 @@ class InputScaleLayer(ScaleLayer):
     factor, offset, whole
         As in `ScaleLayer`.
     names : tuple of str
-        Those of both that have one number for each channel.
+        Those of both that have one number for each channel, with dashes if they are options.
     """
 
     names: tuple[str, ...] = ()
@@ -40,7 +41,10 @@ class InputScaleLayer(ScaleLayer):
     def output_shape(self, shape: Shape) -> Shape:
         """Check that there is one number for all channels, or one for each."""
         if self.factor.size > 1:
-            check_per_channel(" and ".join(self.names), self.factor, shape[3])
+            try:
+                check_per_channel(" and ".join(self.names), self.factor, shape[3])
+            except ShapeError as error:
+                raise _problem(str(error), ShapeError) from None
         return shape
 
 
@@ -80,8 +84,13 @@ class Preparation:
         values = {f.name: (getattr(self, f.name), f.default) for f in fields(self)}
         return {name: value for name, (value, default) in values.items() if value != default}
 
-    def layer(self) -> ScaleLayer | None:
+    def layer(self, options: Collection[str] = ()) -> ScaleLayer | None:
         """Return the layer of ``x = (x*scale - mean) / std``; None if that changes nothing.
+
+        Parameters
+        ----------
+        options : collection of str
+            The fields that options gave: errors name them so.
 
         Raises
         ------
@@ -96,23 +105,32 @@ class Preparation:
         """
         if not {"scale", "mean", "std", "whole"} & set(self.given):
             return None
-        mean, std = _numbers("mean", self.mean), _numbers("std", self.std)
+        scale_name, mean_name, std_name = (
+            f"--{name}" if name in options else name for name in ("scale", "mean", "std")
+        )
+        mean, std = _numbers(mean_name, self.mean), _numbers(std_name, self.std)
         if not std.all():
-            raise OptionError("std must not contain 0")
+            raise _problem(f"{std_name} must not contain 0")
         if len({mean.size, std.size} - {1}) > 1:
-            raise OptionError(
-                f"mean and std must have the same length, got {mean.size} and {std.size}"
-            )
+            sizes = f"got {mean.size} and {std.size}"
+            raise _problem(f"{mean_name} and {std_name} must have the same length, {sizes}")
         with np.errstate(over="ignore"):
             factor, offset = np.broadcast_arrays(self.scale / std, -mean / std)
         if not (np.isfinite(factor).all() and np.isfinite(offset).all()):
-            raise OptionError("scale / std and mean / std must be finite")
-        names = [name for name, array in (("mean", mean), ("std", std)) if array.size > 1]
-        return InputScaleLayer(factor, offset, self.whole, tuple(names))
+            quotients = f"{scale_name} / {std_name} and {mean_name} / {std_name}"
+            raise _problem(f"{quotients} must be finite")
+        several = ((mean_name, mean), (std_name, std))
+        names = tuple(name for name, array in several if array.size > 1)
+        return InputScaleLayer(factor, offset, self.whole, names)
+
+
+def _problem(text: str, kind: type[CnnCliError] = OptionError) -> CnnCliError:
+    """Return the error of some numbers: of another kind where an option gave them."""
+    return (GivenOptionError if "--" in text else kind)(text)
 
 
 def _numbers(name: str, value: Numbers) -> FloatArray:
     values: FloatArray = np.atleast_1d(np.asarray(value, np.float64))
     if values.ndim != 1 or not values.size or not np.isfinite(values).all():
-        raise OptionError(f"{name} must be finite numbers, and there must be one")
+        raise _problem(f"{name} must be finite numbers, and there must be one")
     return values

@@ -6,7 +6,7 @@ import math
 import os
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -91,7 +91,7 @@ def read(path: Path, *, weights: bool = True, prepare: Mapping[str, Any] | None 
             known: Mapping[str, Any] = PREPARATIONS.get(fields.pop("prep", ""), {})
             own = Preparation(**{**known, **fields})
             prepared = replace(own, **(prepare or {}))
-            first = _normalize(prepared)
+            first = _normalize(prepared, prepare or ())
         nodes = _nodes(document.get("layers"), arrays, first, prepared)
         model = Model(
             Network(tuple(nodes)),
@@ -259,9 +259,9 @@ def _table(value: Any) -> dict[str, Any]:
     return value
 
 
-def _normalize(prepared: Preparation) -> list[Node]:
+def _normalize(prepared: Preparation, options: Collection[str]) -> list[Node]:
     """Return the layer of ``x = (x * scale - mean) / std``, if there is anything to do."""
-    layer = prepared.layer()
+    layer = prepared.layer(options)
     return [] if layer is None else [Node(NORMALIZE, layer, (SOURCE,))]
 
 

@@ -294,7 +294,7 @@ def check_files(network: Path, weights: Path, overwrite: bool) -> None:
         raise OptionError(f"a network file cannot name {quote(weights.name)}")
     for path in (network, weights):
         if not path.parent.is_dir():
-            raise FileProblem("no such folder", path=path)
+            raise atomic.no_folder_problem(path, hint="make it first")
         if os.path.lexists(path) and not overwrite:
             raise atomic.exists_problem(path)
 

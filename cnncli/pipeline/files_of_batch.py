@@ -99,5 +99,5 @@ class OutputClaims:
                 raise OptionError(
                     f"would hold both {owner} and {source}",
                     path=file.path,
-                    hint="a template such as 'out/{stem}-{ext}-{map:03d}.png'",
+                    hint="a template such as 'out/{dir}/{name}-{map:03d}.png'",
                 )

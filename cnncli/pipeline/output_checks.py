@@ -23,6 +23,7 @@ from cnncli.io.atomic import (
     is_special,
     is_stdout,
     make_folder,
+    no_folder_problem,
     write_problem,
 )
 from cnncli.io.formats import check_format, find_format
@@ -274,7 +275,7 @@ def _classify(
                 f"--output template must end in a file name, got {quote(output)}",
                 hint="add {stem}.png",
             )
-        return OutputKind.TEMPLATE, Template.parse(output).text
+        return OutputKind.TEMPLATE, Template.parse(output, layered).text
     bucket = is_url(output) and parse_output(output).is_folder
     is_folder = bucket or is_folder_name(output)
     return OutputKind.FOLDER if is_folder else OutputKind.FILE, output
@@ -318,13 +319,13 @@ def _check_files(plan: OutputPlan, options: OutputOptions, one_picture: bool) ->
                     _is_to_be_written(path, options, plan.inputs)
                 except OutputExists as error:
                     existing.add(error)
-    if (problem := existing.problem()) is not None:
-        raise problem
     # Not np.unique, which loads numpy.ma.
     hashes = np.sort(np.array(names))
     twice = hashes[1:][hashes[1:] == hashes[:-1]]
     if twice.size:
         _refuse_clash(plan, folders, frozenset(twice.tolist()))
+    if (problem := existing.problem()) is not None:
+        raise problem
 
 
 def _refuse_clash(plan: OutputPlan, folders: _RealFolders, hashes: frozenset[int]) -> None:
@@ -337,21 +338,48 @@ def _refuse_clash(plan: OutputPlan, folders: _RealFolders, hashes: frozenset[int
             if hash64(name) not in hashes or (is_there and is_device(file.path)):
                 continue
             if name in owners:
-                raise _clash_problem(file.path, owners[name], target.source)
+                raise _clash_problem(file.path, owners[name], target.source, plan.targets)
             owners[name] = target.source
 
 
-def _clash_problem(path: Location, one: Source, other: Source) -> OptionError:
+def _clash_problem(path: Location, one: Source, other: Source, targets: Targets) -> OptionError:
     try:
         is_same = os.path.samefile(one.path or 0, other.path or 0)
     except OSError:
         is_same = one.path == other.path
-    hint = "a template with {dir} and {ext} in it, such as 'out/{dir}/{stem}-{ext}.png'"
-    if is_same:
+    template = None if is_same else _telling_template(targets)
+    hint = "another output folder for each: run cnncli once for each"
+    if template is not None:
+        hint = f"-o {quote(template)} tells them apart"
+    elif is_same:
         hint = "both are one file: give it once"
-    elif (one.folder, one.name) == (other.folder, other.name):
-        hint = "another output folder for each: run cnncli once for each"
     return OptionError(f"would hold both {one} and {other}", path=path, hint=hint)
+
+
+def _telling_template(targets: Targets) -> str | None:
+    """Return a template like the output that was asked for, of other names for all images."""
+    images = [(source.folder, source.stem, source.name) for source in targets.sources]
+    pattern = targets.pattern
+    mirrors = pattern.kind in (OutputKind.FOLDER, OutputKind.DEFAULT)
+    is_mirrored = mirrors and any(source.below for source in targets.sources)
+    for index, has_folder in ((1, is_mirrored), (1, True), (2, is_mirrored), (2, True)):
+        told = {(image[0] if has_folder else "", image[index]) for image in images}
+        if len(told) == len(images):
+            break
+    else:
+        return None
+    field = ("{dir}", "{stem}", "{name}")[index]
+    folder, name = os.path.split(pattern.text)
+    if pattern.kind is OutputKind.FOLDER:
+        end = "layer" if pattern.layers else "filter" if pattern.op == "conv" else "op"
+        format = "png" if pattern.format is None else pattern.format.name
+        folder = pattern.text.replace("{", "{{").replace("}", "}}")
+        name = f"{{stem}}-{{{end}}}.{format}"
+    if has_folder and "{dir}" not in folder:
+        folder = os.path.join(folder, "{dir}")
+    if field not in name:
+        name = name.replace("{stem}", field) if "{stem}" in name else f"{field}-{name}"
+    return os.path.join(folder, name)
 
 
 class _RealFolders:
@@ -444,11 +472,7 @@ def _check_folder(path: Path, *, may_be_made: bool) -> None:
     try:
         status = folder.stat()
     except FileNotFoundError:
-        raise FileProblem(
-            f"its folder {quote(folder)} does not exist",
-            hint="make it first, or name a folder with / at its end",
-            path=path,
-        ) from None
+        raise no_folder_problem(path, folder=folder) from None
     except OSError as error:
         raise write_problem(path, error) from error
     if not stat.S_ISDIR(status.st_mode):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import string
+from collections.abc import Iterator
 
 from cnncli._dataclass import dataclass
 from cnncli.errors import OptionError, printable, quote
@@ -36,23 +37,29 @@ class Template:
     fields: frozenset[str]
 
     @staticmethod
-    def parse(text: str) -> Template:
+    def parse(text: str, layered: bool = True) -> Template:
         """Check a template.
+
+        Parameters
+        ----------
+        text : str
+        layered : bool
+            Whether there are layers of a network: errors list {layer} for them alone.
 
         Raises
         ------
         OptionError
             For anything but the known fields, each with a plain format spec.
         """
-        used = set()
-        for _, field, spec, conversion in _pieces(text):
-            if field is None:
-                continue
-            if field not in FIELDS or conversion:
-                raise _problem(text, f"has {_shown(field, conversion)}")
-            _check_spec(text, field, spec or "")
-            used.add(field)
-        return Template(text, frozenset(used))
+        try:
+            return Template(text, frozenset(_checked_fields(text)))
+        except ValueError as error:
+            fields = " ".join(f"{{{name}}}" for name in FIELDS if layered or name != "layer")
+            reason = printable(str(error))
+            raise OptionError(
+                f"--output template must use {fields} only, got {quote(text)}: it {reason}",
+                hint="{{ and }} stand for braces",
+            ) from None
 
     def fill(self, values: dict[str, str | int]) -> str:
         """Fill in the fields; nothing in a value but ``dir`` can name another folder.
@@ -79,29 +86,24 @@ class Template:
         return text
 
 
+def _checked_fields(text: str) -> Iterator[str]:
+    """Yield the fields of a template, or raise ValueError with what it does that it must not."""
+    for _, field, spec, conversion in _pieces(text):
+        if field is None:
+            continue
+        if field not in FIELDS or conversion:
+            raise ValueError(f"has {{{field}{f'!{conversion}' if conversion else ''}}}")
+        if any(int(number) > _MAX_WIDTH for number in re.findall(r"\d{1,9}", spec or "")):
+            raise ValueError(f"asks for more than {_MAX_WIDTH} letters in {{{field}}}")
+        try:
+            format(0 if field == "map" else "x", spec or "")
+        except ValueError:
+            raise ValueError(f"has {{{field}:{spec}}}, which is no format of it") from None
+        yield field
+
+
 def _pieces(text: str) -> list[tuple[str, str | None, str | None, str | None]]:
     try:
         return list(string.Formatter().parse(text))
     except ValueError as error:
-        raise _problem(text, f"cannot be read ({error})") from None
-
-
-def _check_spec(text: str, field: str, spec: str) -> None:
-    if any(int(number) > _MAX_WIDTH for number in re.findall(r"\d{1,9}", spec)):
-        raise _problem(text, f"asks for more than {_MAX_WIDTH} letters in {{{field}}}")
-    try:
-        format(0 if field == "map" else "x", spec)
-    except ValueError:
-        raise _problem(text, f"has {{{field}:{spec}}}, which is no format of it") from None
-
-
-def _shown(field: str, conversion: str | None) -> str:
-    return "{" + field + (f"!{conversion}" if conversion else "") + "}"
-
-
-def _problem(text: str, reason: str) -> OptionError:
-    fields = " ".join(f"{{{field}}}" for field in FIELDS)
-    return OptionError(
-        f"--output template must use {fields} only, got {quote(text)}: it {printable(reason)}",
-        hint="{{ and }} stand for braces",
-    )
+        raise ValueError(f"cannot be read ({error})") from None

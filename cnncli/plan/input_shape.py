@@ -7,6 +7,7 @@ from numbers import Integral
 from typing import Final
 
 from cnncli.errors import OptionError
+from cnncli.io.images import CHANNEL_NOTES
 from cnncli.io.resize import full_size
 from cnncli.network.model import Model
 from cnncli.pipeline.networks import fits_size, sides_text
@@ -71,6 +72,7 @@ def input_shape(
     >>> input_shape(Model.of_layer(PoolLayer()), (8, 9), None)
     ((8, 9, 3), ())
     """
+    wanted = model.channels
     channels = stored[2] if stored else model.channels or 3
     size, notes = model.input.size, tuple[str, ...]()
     if size is None and stored is not None:
@@ -87,6 +89,8 @@ def input_shape(
             notes = (f"resized from {stored[0]}x{stored[1]} to {height}x{width}, as run does",)
     else:
         raise OptionError("--input HxWxC or --image IMAGE is needed: the size of an image")
-    # Of a colour image a grey network takes the luminance first.
-    channels = 1 if model.channels == 1 and channels == 3 else channels
+    # As a picture is read: grey is repeated for colour, and of colour the luminance taken for grey.
+    if wanted is not None and (channels, wanted) in ((1, 3), (3, 1)):
+        notes += (CHANNEL_NOTES[wanted],) if asked is not None and len(asked) == 3 else ()
+        channels = wanted
     return (height, width, channels), notes

@@ -105,7 +105,7 @@ def test_the_hint_of_a_clash_names_what_works(words: str, images: str) -> None:
     given = shlex.split(f"{words} {images}")
     error = refused_untouched("pool", *given, code=2)
     assert "would hold both" in error
-    hint = re.fullmatch(r"hint: a template with .*, such as '(.*)'", error.splitlines()[1])
+    hint = re.fullmatch(r"hint: -o '(.*)' tells them apart", error.splitlines()[1])
     assert hint, error
     before = files(".")
     recursive = ["-r"] if "-r" in given else []

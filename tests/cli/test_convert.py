@@ -83,7 +83,7 @@ def test_other_place_of_weights() -> None:
         (["-o", "own.json"], 2, "must end in .toml"),
         (["-o", "own.toml", "--weights", "w.pt"], 2, "must go into .npz or .safetensors"),
         (["-o", "own.toml", "--weights", "a.npz:b.npz"], 2, "cannot name"),
-        (["-o", "nowhere/own.toml"], 1, "no such folder"),
+        (["-o", "nowhere/own.toml"], 1, "its folder 'nowhere' does not exist"),
         (["-o", "net.toml"], 1, "exists already"),
         (["-o", "net.toml", "--overwrite"], 2, "inputs are never replaced"),
         (["-o", "link.toml", "--overwrite"], 2, "inputs are never replaced"),

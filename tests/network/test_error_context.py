@@ -34,5 +34,5 @@ def test_hints_name_fields() -> None:
     with pytest.raises(FileProblem) as caught, error_context("layer conv1"):
         raise OptionError("--padding must be same", hint="--filter-layout oihw, or --jobs 2")
     assert str(caught.value) == "layer conv1: padding must be same"
-    assert caught.value.hint == "filter_layout oihw, or --jobs 2"
+    assert caught.value.hint == 'filter_layout = "oihw", or --jobs 2'
     assert as_fields("(--size H,W)") == "(--size H,W)"

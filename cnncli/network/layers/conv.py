@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Any, ClassVar, Final, Self
@@ -41,7 +41,33 @@ IMAGES_PER_PREPARATION: Final = 8
 It is the same for one image as for many, so that its values are. Beside 1 the first image of
 GoogLeNet takes 1 % longer, and each further one 7 % less."""
 
-DENSE_HINT: Final = "images must have the network's size (--size H,W, or size in [input])"
+
+def dense_hint(values: int, channels: Iterable[int]) -> str:
+    """Return what helps where a dense layer takes another number of values than it gets.
+
+    Parameters
+    ----------
+    values : int
+        What it takes.
+    channels : iterable of int
+        Those of its input, for each picture that the network may take.
+
+    Examples
+    --------
+    >>> dense_hint(8, [16])
+    '8 is no multiple of 16 channels: no size fits, but another filter, or other layers before it'
+    """
+    counts = dict.fromkeys(channels)
+    if values in counts:
+        missing = 'type = "pool", mode = "average", size = "global"'
+        return f"one value a channel: a global pool before it may be missing ({missing})"
+    if any(values % count == 0 for count in counts):
+        return "images must have the network's size (--size H,W, or size in [input])"
+    several = " or ".join(map(str, counts))
+    return (
+        f"{values} is no multiple of {several} channels: no size fits, but another filter, or "
+        "other layers before it"
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -385,7 +411,7 @@ class DenseLayer(ConvLayer):
             raise ShapeError(
                 f"its matrix takes {rows * columns * channels} values "
                 f"({rows}x{columns}x{channels}), not {'x'.join(map(str, shape[1:]))}",
-                hint=DENSE_HINT,
+                hint=dense_hint(rows * columns * channels, shape[3:]),
             )
         images, _, _, maps = super().output_shape(shape)
         return images, 1, 1, maps

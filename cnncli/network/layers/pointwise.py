@@ -256,7 +256,8 @@ def check_per_channel(name: str, array: FloatArray, channels: int) -> None:
     """
     if array.shape not in ((1,), (channels,)):
         need = "1 value" if channels == 1 else f"1 value or {channels}, one for each channel"
-        raise ShapeError(f"{name} must hold {need}, got shape {array.shape}")
+        got = array.size if array.ndim == 1 else f"shape {array.shape}"
+        raise ShapeError(f"{name} must hold {need}, got {got}")
 
 
 def shared_gradient(per_channel: FloatArray, parameter: FloatArray) -> FloatArray:

@@ -1,0 +1,124 @@
+"""First mistakes of a newcomer: each error says what was got, and its hint what to write."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.support.shell import refused_untouched, run_cli, save
+
+PHOTO = np.random.default_rng(9).integers(0, 256, (12, 20, 3), np.uint8)
+LAYERS = """
+[[layers]]
+name = "first"
+type = "conv"
+filter = "w.npz:W"
+[[layers]]
+type = "pool"
+"""
+DENSE = """
+[[layers]]
+type = "conv"
+filter = "w.npz:W"
+[[layers]]
+type = "dense"
+filter = "w.npz:{0}"
+name = "fc"
+"""
+QUOTES = "put them in quotes, rows end with ;: "
+NO_IMAGE = "'{0}' is no IMAGE"
+ONE_NETWORK = "plan takes one NETWORK and no other argument, got "
+NO_FOLDER = "'no/x.{0}': its folder 'no' does not exist"
+
+CALLS = [
+    # the call; exit code; the error's beginning; the hint's
+    ("run net.toml a.png --mean .5,.5", 2, "--mean must hold 1 value or 3, one for each", ""),
+    ("grad net.toml a.png --unit first --std 1,2", 2, "--std must hold 1 value or 3", ""),
+    ("run scaled.toml a.png --mean .5,.5", 2, "--mean and std must have the same length", ""),
+    ("run pool.toml a.png --mean .5,.5", 2, "'a.png': scale, mean and std of the input: --me", ""),
+    ("conv a.png -f a.png", 1, "'a.png': not a filter, which must be", "'cnncli filters list'"),
+    ("conv a.png -f w.npz", 2, "'w.npz': one of its 4 arrays must be named", "write 'w.npz:KEY'"),
+    ("conv a.png -f k.npy:a", 2, "'k.npy:a': a key, 'a', is for .npz", "without it: --filter k.n"),
+    ("conv a.png -f 0 1", 2, "the numbers of -f must be one text, got 2 words", QUOTES),
+    ("conv a.png --filter 1 -2 3 -4", 2, "the numbers of", f'{QUOTES}--filter "1 -2; 3 -4"'),
+    ("explain a.png -f 0 -1 0 -1 5 -1", 2, "the numbers of -f", f'{QUOTES}-f "0 -1 0; -1 5 -1; 0'),
+    ("plan net.toml a.png", 2, f"{ONE_NETWORK}'a.png'", "--image a.png"),
+    ("plan a.png net.toml", 2, f"{ONE_NETWORK}'a.png'", "--image a.png"),
+    ("plan net.toml 64 96 3", 2, f"{ONE_NETWORK}'64' '96' '3'", "--input 64x96x3"),
+    ("plan net.toml pool.toml", 2, f"{ONE_NETWORK}'pool.toml'", "one network at a time"),
+    ("explain a.png edge", 2, NO_IMAGE.format("edge"), "cnncli explain a.png -f edge"),
+    ("explain a.png max", 2, NO_IMAGE.format("max"), "cnncli explain a.png --pool max"),
+    ("grad a.png gaussian:2", 2, NO_IMAGE.format("gaussian:2"), "cnncli grad a.png -f gaussian:2"),
+    ("conv a.png k.npy", 2, NO_IMAGE.format("k.npy"), "cnncli conv a.png -f k.npy"),
+    ("conv a.png '1 2; 3 4'", 2, NO_IMAGE.format("1 2; 3 4"), "cnncli conv a.png -f '1 2; 3 4'"),
+    ("conv edge", 2, NO_IMAGE.format("edge"), "cnncli conv IMAGE -f edge"),
+    ("explain a.png b.png -f edge", 2, "explain takes one NETWORK at most, and one IMAGE, got", ""),
+    ("run net.tom a.png", 1, "'net.tom': a network file must end in", "there is 'net.toml'"),
+    ("grad a.png --pool max --unit 0:0,3,3", 2, "the number of a lay", "--unit pool1:0,3,3"),
+    ("run net.toml a.png --layer 0", 2, "the number of a layer must", "1 is first, 2 is pool1"),
+    ("convert net.toml -o no/x.toml", 1, NO_FOLDER.format("toml"), "make it first"),
+    ("conv a.png -f edge -o no/x.png", 1, NO_FOLDER.format("png"), "make it first, or name"),
+    ("filters export edge -o no/x.npy", 1, NO_FOLDER.format("npy"), "make it first, or name"),
+    ("conv a.png -f edge -o {foo}.png", 2, "--output template must use {stem} {name} {dir} {op} {f"
+     "ilter} {map} {ext} only", "{{ and }}"),
+    ("run net.toml a.png -o {foo}.png", 2, "--output template must use {stem} {name} {dir} {op} {f"
+     "ilter} {layer} {map} {ext} only", "{{ and }}"),
+    ("run eight.toml a.png", 1, "'eight.toml': layer fc: its matrix takes 8 values, not ?x?x16",
+     "8 is no multiple of 16 channels: no size fits"),
+    ("run eight.toml a.png --size 8,8", 1, "'eight.toml': layer fc: its matrix takes 8 values, not "
+     "8x8x16", "8 is no multiple of 16 channels: no size fits"),
+    ("run sixteen.toml a.png", 2, "'a.png': layer fc: its matrix takes 16 values (1x1x16)",
+     "one value a channel: a global pool before it may be missing"),
+]  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def files(empty_folder: Path) -> None:
+    save("a.png", PHOTO)
+    save("b.png", PHOTO)
+    save("grey.png", PHOTO[..., 0])
+    np.save("k.npy", np.ones((3, 3)))
+    rng = np.random.default_rng(5)
+    banks = {"W": (3, 3, 3, 16), "oihw": (6, 3, 3, 3), "eight": (4, 8), "sixteen": (4, 16)}
+    np.savez("w.npz", **{name: rng.normal(size=shape) for name, shape in banks.items()})
+    Path("net.toml").write_text(LAYERS)
+    Path("scaled.toml").write_text("[input]\nstd = [1, 2, 3]\n" + LAYERS)
+    Path("pool.toml").write_text("[[layers]]\ntype = 'pool'\n")
+    for name in ("eight", "sixteen"):
+        Path(f"{name}.toml").write_text(DENSE.format(name) + "filter_layout = 'oihw'\n")
+
+
+@pytest.mark.parametrize(("call", "code", "error", "hint"), CALLS)
+def test_the_hint_says_what_to_write(call: str, code: int, error: str, hint: str) -> None:
+    first, *others = refused_untouched(*shlex.split(call), code=code).splitlines()
+    assert first.removeprefix("cnncli: error: ").startswith(error)
+    assert not hint or others[0].removeprefix("hint: ").startswith(hint)
+
+
+def test_a_number_that_is_a_file_is_an_image() -> None:
+    Path("a.png").rename("3")
+    run_cli("conv", "-f", "5", "3", "-o", "y.png")
+
+
+@pytest.mark.parametrize("words", [["--input", "12x20x1"], ["--image", "grey.png"]])
+def test_plan_gives_a_network_the_channels_that_run_does(words: list[str]) -> None:
+    note = "grey, repeated to 3 channels: the network takes colour pictures"
+    planned = run_cli("plan", "net.toml", *words)
+    assert planned.stderr == f"note: {note}\n" and "12x20x3 to 6x10x16" in planned.stdout
+    assert note in run_cli("run", "net.toml", "grey.png", "-o", "y.png").stderr
+
+
+@pytest.mark.parametrize("command", ["run net.toml a.png -o y.png", "plan net.toml --image a.png"])
+def test_the_other_layout_is_named_as_the_field_of_a_network_file(command: str) -> None:
+    Path("net.toml").write_text("[[layers]]\ntype = 'conv'\nfilter = 'w.npz:oihw'\n")
+    said = run_cli(*command.split()).stderr
+    assert 'filter_layout = "oihw" fits too, window 3x3, 6 maps' in said
+    Path("net.toml").write_text(
+        "[[layers]]\ntype = 'conv'\nfilter = 'w.npz:oihw'\nfilter_layout = \"oihw\"\n"
+    )
+    assert "fits too" not in run_cli(*command.split(), *["--overwrite"] * ("-o" in command)).stderr
+    said = run_cli("conv", "a.png", "-f", "w.npz:oihw", "-o", "z.png").stderr
+    assert "--filter-layout oihw fits too" in said
