@@ -8,7 +8,7 @@ from pathlib import Path
 from cnncli.io.images import read_batch_shape
 from cnncli.pipeline.files import FileAccess, LocalFiles
 from cnncli.pipeline.job import Job, Outcome, Task
-from cnncli.pipeline.process import attempt, choose
+from cnncli.pipeline.process import attempt, choose_files
 
 
 class PreviewRunner:
@@ -48,7 +48,7 @@ def preview(job: Job, task: Task, access: FileAccess) -> Outcome:
         return Outcome(task.source, skipped=True)
     shape = read_batch_shape(path, job.read) if isinstance(path, Path) else None
     if shape is not None and job.read.restore is None:
-        _, files = choose(job, target, shape, access)
+        _, files = choose_files(job, target, shape, access)
     elif target.pattern.per_map:
         return Outcome(task.source, planned=(target.pattern.text,))
     else:

@@ -119,7 +119,7 @@ def _note(outcome: Outcome, note: str) -> str:
     return f"{kind}{outcome.source}: {note.removeprefix(WARNING)}"
 
 
-def json_line(outcome: Outcome) -> list[str]:
+def json_lines(outcome: Outcome) -> list[str]:
     """Return the report of one image for programs: a JSON object for each output.
 
     Parameters
@@ -135,7 +135,7 @@ def json_line(outcome: Outcome) -> list[str]:
     Examples
     --------
     >>> from cnncli.pipeline.output_checks import Source
-    >>> json_line(Outcome(Source(None), skipped=True))
+    >>> json_lines(Outcome(Source(None), skipped=True))
     ['{"input": "-", "skipped": true}']
     """
     records: list[dict[str, Any]]

@@ -201,7 +201,7 @@ class _Pool:
         with contextlib.suppress(queue.Empty):
             event = self.events.get(timeout=min(max(0.0, left), LONGEST_WAIT))
             while True:
-                self._take(*event)
+                self._handle_message(*event)
                 event = self.events.get_nowait()
         self._stop_the_late()
 
@@ -234,7 +234,7 @@ class _Pool:
         """Whether a repeated task must wait: memory may have been short, or is another's now."""
         return any(assignment.alone or other.alone for other in self._in_work())
 
-    def _more(self) -> bool:
+    def _has_task(self) -> bool:
         """Whether there is a task: no worker is started for nothing."""
         if not self.returned and (assignment := self._next()) is not None:
             self.returned.append(assignment)
@@ -250,7 +250,7 @@ class _Pool:
         """Return a worker with nothing to do; without one start one, or let an image wait."""
         most = max(self.workers, key=lambda worker: worker.free, default=None)
         busy = most is None or most.free < self.window
-        if busy and len(self.workers) < self.most and self._more():
+        if busy and len(self.workers) < self.most and self._has_task():
             try:
                 return self._start()
             except CnnCliError:
@@ -272,7 +272,7 @@ class _Pool:
 
     # What workers send, and their ends
 
-    def _take(self, worker: _Worker, message: bytes | None) -> None:
+    def _handle_message(self, worker: _Worker, message: bytes | None) -> None:
         if message is None:
             self._worker_died(worker)
             return

@@ -27,7 +27,7 @@ def conv_layer(
     """Load filters and bias, and return their convolution; `images` are those it is for."""
     from cnncli.pipeline import layers
 
-    check_stdin((*options.filter_texts, options.bias or ""), images)
+    _check_stdin((*options.filter_texts, options.bias or ""), images)
     return layers.conv_layer(options.filter_texts, make(layers.ConvSettings, options))
 
 
@@ -40,7 +40,7 @@ def pool_layer(options: PoolOptions | LayerOptions) -> PoolLayer:
     return layers.pool_layer(typed_options(), getattr(options, "convention", None), **fields)
 
 
-def check_stdin(texts: Sequence[str], images: Sequence[str] | None) -> None:
+def _check_stdin(texts: Sequence[str], images: Sequence[str] | None) -> None:
     """Refuse standard input for two things: two filters, or a filter and an image."""
     asked = list(texts).count("-")
     if asked > 1:

@@ -285,8 +285,8 @@ class ResultOptions(OptionGroup):
         """Return what else is reported of an image, as fields of a `Job`."""
         width = terminal_columns() if self.show else 0
         source = click.get_current_context().get_parameter_source("depth")
-        own_depth = source is ParameterSource.DEFAULT
-        return {"show_width": width, "verbose": self.verbose, "own_depth": own_depth}
+        is_default_depth = source is ParameterSource.DEFAULT
+        return {"show_width": width, "verbose": self.verbose, "is_default_depth": is_default_depth}
 
 
 class FilterResultOptions(ResultOptions):

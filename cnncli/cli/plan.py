@@ -211,16 +211,16 @@ def _draw(
     model: Model, shape: tuple[int, int, int], options: PlanOptions, read: ReadOptions
 ) -> None:
     from cnncli.pipeline.output_checks import OutputOptions
-    from cnncli.plan.run import TraceRequest, report_fields, report_line, write_trace
+    from cnncli.plan.trace_picture import TraceRequest, report_fields, report_line, write_trace
 
     assert options.trace is not None and options.image is not None  # _check has seen to that
     output = make(OutputOptions, options)
     layer, unit = options.trace
-    job = TraceRequest(
+    request = TraceRequest(
         model, shape, layer, unit, Path(options.image), read, output, typed_command()
     )
     with show_steps(options.quiet):
-        done = write_trace(job)
+        done = write_trace(request)
     tell_file(
         report_line(done),
         report_fields(done),

@@ -235,15 +235,15 @@ def tell_outcome(
             tell(line)
         if outcome.planned:
             click.echo(report.planned_line(outcome))
-    if outcome.shown:
-        click.echo(outcome.shown, nl=False, err=as_json or outcome.to_stdout, color=True)
+    if outcome.drawing:
+        click.echo(outcome.drawing, nl=False, err=as_json or outcome.to_stdout, color=True)
 
 
 def tell_json(outcome: Outcome) -> None:
     """Report on one image as JSON."""
     from cnncli.batch import report
 
-    for line in report.json_line(outcome):
+    for line in report.json_lines(outcome):
         (tell_whole if outcome.to_stdout else click.echo)(line)
 
 

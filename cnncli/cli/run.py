@@ -77,4 +77,4 @@ def run(
     layers = chosen_layers(model.network, [model.find(name) for name in options.layers])
     several = len(set(options.layers)) > 1
     model = model.showing(layers)
-    return run_batch(model, images, batch, results, layers=layers, several=several)
+    return run_batch(model, images, batch, results, layers=layers, needs_all_layers=several)

@@ -174,10 +174,10 @@ def _process(plan: _GradPlan, source: Source) -> tuple[Outcome, Check | None]:
     # Layers behind the unit may not even fit the image.
     said = notes_of(replace(plan.job, network=plan.network), picture)
     plan.access.prepare(plan.target, files)
-    written, notes, shown = _write_views(plan, views, files, gradient, picture)
+    written, notes, drawing = _write_views(plan, views, files, gradient, picture)
     written += _write_parameters(plan, parameters, gradient)
     notes = (*said, *_notes(plan, gradient, check), *notes)
-    return Outcome(source, written, notes, shown=shown), check
+    return Outcome(source, written, notes, drawing=drawing), check
 
 
 def _as_values(target: Target, job: Job) -> bool:

@@ -1,4 +1,4 @@
-"""Pictures and ``.npy`` arrays in, raw pixels out: the only module that decodes pictures."""
+"""Pictures and ``.npy`` arrays in, raw pixels out; pictures are decoded by `pillow_reader`."""
 
 from __future__ import annotations
 

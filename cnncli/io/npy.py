@@ -172,7 +172,7 @@ def opened(source: Source, name: str) -> contextlib.AbstractContextManager[Binar
     return open_regular(source, name=name)
 
 
-def but_is(head: bytes) -> str:
+def foreign_kind_text(head: bytes) -> str:
     """Return the end of a message that says what a file is by its first bytes, if known."""
     if not head:
         return ", the file is empty"
@@ -183,7 +183,7 @@ def read_header(stream: BinaryIO, name: str) -> ArrayHeader:
     """Read and check the header of a ``.npy`` stream; what follows it is the data."""
     head = stream.read(8)
     if len(head) < 8 or not is_npy(head):
-        raise FileProblem(f"not a NumPy array file (.npy){but_is(head)}", path=name)
+        raise FileProblem(f"not a NumPy array file (.npy){foreign_kind_text(head)}", path=name)
     version = (head[6], head[7])
     if version not in _LENGTH_FORMATS:
         raise FileProblem(

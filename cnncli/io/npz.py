@@ -17,8 +17,8 @@ from cnncli.io.npy import (
     DEFAULT_MAX_BYTES,
     ArrayHeader,
     Source,
-    but_is,
     check_length,
+    foreign_kind_text,
     is_zip,
     opened,
     read_header,
@@ -136,7 +136,7 @@ def _archive(source: Source, name: str) -> Iterator[tuple[zipfile.ZipFile, int]]
     with opened(source, name) as stream:
         head = stream.read(8)
         if not is_zip(head):
-            raise FileProblem(f"not an .npz archive{but_is(head)}", path=name)
+            raise FileProblem(f"not an .npz archive{foreign_kind_text(head)}", path=name)
         size = stream.seek(0, os.SEEK_END)
         try:
             with zipfile.ZipFile(stream) as archive:

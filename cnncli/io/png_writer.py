@@ -111,7 +111,7 @@ class PngFile:
         ----------
         rows : slice
             Where in the picture they are.
-        levels : ndarray of uint8 or uint16, shape (rows, W) or (rows, W, 3)
+        levels : ndarray of uint8 or uint16, shape (rows, W) or (rows, W, 2 to 4)
         """
         strip = deflate_rows(levels, self._small)
         with self._lock:
@@ -165,7 +165,7 @@ def deflate_rows(levels: np.ndarray, small: bool = False) -> DeflatedStrip:
 
     Parameters
     ----------
-    levels : ndarray of uint8 or uint16, shape (rows, W) or (rows, W, 3)
+    levels : ndarray of uint8 or uint16, shape (rows, W) or (rows, W, 2 to 4)
     small : bool
         Try all filters and search long.
 

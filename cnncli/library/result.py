@@ -74,7 +74,7 @@ class Sheet:
     def save(self, path: str, overwrite: bool) -> None:
         """Write what ``-o`` of the commands writes."""
         output, result, rows = OutputOptions(path, overwrite=overwrite), self.result, self.rows
-        job = replace(self.job, output=output, own_depth=True)
+        job = replace(self.job, output=output, is_default_depth=True)
         with work_on(self.source, job.read.max_memory):
             layers = (result.name,) if job.layers else ()
             plan = plan_targets(

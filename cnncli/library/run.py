@@ -11,8 +11,8 @@ from cnncli.network.model import Model
 from cnncli.pipeline.files import read_source
 from cnncli.pipeline.job import Job
 from cnncli.pipeline.output_checks import OutputOptions
-from cnncli.pipeline.planned_results import expect
-from cnncli.pipeline.process import compute
+from cnncli.pipeline.planned_results import plan_results
+from cnncli.pipeline.process import begin_layers
 from cnncli.pipeline.sheets import as_computed
 from cnncli.render.options import RenderOptions
 from cnncli.system.memory import check_memory
@@ -57,11 +57,11 @@ def run_model(
     job = make_job(model, reading, call, layers=layers, jobs=jobs)
     with work_on(source, job.read.max_memory):
         picture = read_source(source, job.read)
-        expected = expect(job, picture.shape, layers)
+        expected = plan_results(job, picture.shape, layers)
         kept = sum(math.prod(result.shape) for result in expected) * picture.dtype.itemsize
         hint = "layers=['NAME'] keeps fewer"
         check_memory(kept, "keeping the values", hint, limit=job.read.max_memory)
-        results, notes, computed = compute(job, picture, expected)
+        results, notes, computed = begin_layers(job, picture, expected)
         maps = {
             name: maps_array(job, as_computed(result, rows.shape), rows, source)
             for result, (name, rows) in zip(results, computed, strict=True)

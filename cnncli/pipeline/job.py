@@ -33,8 +33,8 @@ class Job:
     layers : tuple of str
         Of a network from a file, the layers that go out where there is room for several, the last
         of them where there is not. Empty for a network of one layer.
-    several : bool
-        Whether there must be room for all of them.
+    needs_all_layers : bool
+        Whether there must be room for all of them: several were asked for.
     filter_name : str, optional
         The one named filter, for default output names.
     notes : tuple of str
@@ -47,7 +47,7 @@ class Job:
         Threads over the strips of an image; default: one for each core.
     verbose : bool
         Say how each layer is computed.
-    own_depth : bool
+    is_default_depth : bool
         Whether pictures made of 16-bit images may have 16 bits: no depth was asked for.
     """
 
@@ -57,14 +57,14 @@ class Job:
     output: OutputOptions
     command: str
     layers: tuple[str, ...] = ()
-    several: bool = False
+    needs_all_layers: bool = False
     filter_name: str | None = None
     notes: tuple[str, ...] = ()
     read_too: tuple[Path, ...] = ()
     show_width: int = 0
     jobs: int | None = None
     verbose: bool = False
-    own_depth: bool = False
+    is_default_depth: bool = False
 
     @property
     def op(self) -> str:
@@ -112,7 +112,7 @@ class Outcome:
         The files that a dry run would have written.
     in_place : tuple of str
         The files of an image whose worker died after it wrote them, before it told of them.
-    shown : str
+    drawing : str
         The result drawn for the terminal.
     to_stdout : bool
         Whether its result goes to standard output, where nothing else may be then.
@@ -127,6 +127,6 @@ class Outcome:
     skipped: bool = False
     planned: tuple[str, ...] = ()
     in_place: tuple[str, ...] = ()
-    shown: str = ""
+    drawing: str = ""
     to_stdout: bool = False
     seconds: float = 0.0

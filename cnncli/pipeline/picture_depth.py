@@ -48,7 +48,7 @@ def _formats(target: Target) -> list[Format]:
 
 def _wants_depth(job: Job, bits: int) -> bool:
     plain = job.render.range in ("auto", "clip") and job.render.colormap == "gray"
-    return job.own_depth and bits == 16 and plain
+    return job.is_default_depth and bits == 16 and plain
 
 
 def _clips(job: Job, target: Target, picture: Picture) -> bool:

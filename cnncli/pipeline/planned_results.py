@@ -22,7 +22,7 @@ from cnncli.render.options import in_colour
 from cnncli.render.result_rows import Shape
 
 
-def expect(job: Job, shape: Shape, layers: Sequence[str]) -> list[LayerResult]:
+def plan_results(job: Job, shape: Shape, layers: Sequence[str]) -> list[LayerResult]:
     """Check all shapes and return what some layers will give; without any, the last."""
     shapes = job.network.shapes(shape)
     groups = job.network.groups(input_groups(shape[3]))

@@ -19,7 +19,7 @@ from cnncli.pipeline.memory_estimate import check_memory_for
 from cnncli.pipeline.output_checks import OutputPlan, plan_targets
 from cnncli.pipeline.output_names import LayerResult, OutFile, Source, Target
 from cnncli.pipeline.picture_depth import at_depth_of, depth_notes
-from cnncli.pipeline.planned_results import check_format_of, expect, with_facts, with_files
+from cnncli.pipeline.planned_results import check_format_of, plan_results, with_facts, with_files
 from cnncli.pipeline.transparency import with_alpha_kept
 from cnncli.pipeline.write import write_results
 from cnncli.render.result_rows import Shape
@@ -44,7 +44,7 @@ def plan_batch(job: Job, sources: Collection[Source]) -> OutputPlan:
         read_too=job.read_too,
         layers=job.layers,
     )
-    if job.several and not plan.targets.pattern.per_layer:
+    if job.needs_all_layers and not plan.targets.pattern.per_layer:
         raise OptionError(
             f"--output names one file, for one layer; got {len(job.layers)} layers",
             hint="-o a folder (out/), a template with {layer}, or an .npz file",
@@ -115,20 +115,20 @@ def process(job: Job, task: Task, access: FileAccess) -> Outcome:
     picture = access.read(job, task)
     lost_bits = depth_notes(job, target, picture)
     job = at_depth_of(job, target, picture)
-    expected, files = choose(job, target, picture.shape, access)
+    expected, files = choose_files(job, target, picture.shape, access)
     if not files:
         return Outcome(task.source, skipped=True)
-    results, notes, computed = compute(job, picture, with_files(expected, files))
+    results, notes, computed = begin_layers(job, picture, with_files(expected, files))
     # The results release the pixels as soon as they can; nothing here may hold them.
     del picture
     access.prepare(target, files)
     with np.errstate(all="ignore"):
         written, more_notes, drawing = write_results(job, results, computed, access)
     notes = (*notes, *lost_bits, *more_notes)
-    return Outcome(task.source, written, notes, shown=drawing)
+    return Outcome(task.source, written, notes, drawing=drawing)
 
 
-def compute(
+def begin_layers(
     job: Job, picture: Picture, expected: Sequence[LayerResult]
 ) -> tuple[list[LayerResult], tuple[str, ...], Iterator[tuple[str, FeatureMaps]]]:
     """Begin the work on an image that was read.
@@ -157,7 +157,7 @@ def compute(
     return results, notes_of(job, picture), computed
 
 
-def choose(
+def choose_files(
     job: Job, target: Target, shape: Shape, access: FileAccess
 ) -> tuple[list[LayerResult], tuple[OutFile, ...]]:
     """Return what an image of some shape will give, and those files of it that are to be written.
@@ -168,7 +168,7 @@ def choose(
         If the shapes do not fit, or a file must not be written, cannot hold its picture or does
         not fit on its disk.
     """
-    expected = expect(job, shape, target.pattern.chosen_layers)
+    expected = plan_results(job, shape, target.pattern.chosen_layers)
     files = access.select(target, target.files(expected))
     for file in files:
         check_format_of(job, file, expected[file.result])

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cnncli.batch.report import Report, json_line, lines
+from cnncli.batch.report import Report, json_lines, lines
 from cnncli.errors import FileProblem, OptionError
 from cnncli.pipeline.job import Outcome
 from cnncli.pipeline.output_names import Source
@@ -55,7 +55,7 @@ def line(**changes: Any) -> str:
 
 
 def entry(outcome: Outcome) -> dict[str, Any]:
-    (found,) = json_line(outcome)
+    (found,) = json_lines(outcome)
     return dict(json.loads(found))
 
 
@@ -101,7 +101,7 @@ def test_names_are_shown_in_printable_letters_on_one_line(name: str) -> None:
     assert all(found.isprintable() for found in lines(outcome))
     (skipped,) = lines(Outcome(Source(Path(name)), skipped=True))
     assert skipped.isprintable()
-    for found in (*json_line(outcome), *json_line(Outcome(Source(Path(name)), skipped=True))):
+    for found in (*json_lines(outcome), *json_lines(Outcome(Source(Path(name)), skipped=True))):
         assert found.isascii() and found.isprintable() and json.loads(found)["input"] == name
 
 
@@ -137,7 +137,7 @@ def test_json_holds_every_field() -> None:
 
 @pytest.mark.parametrize("value", [float("inf"), float("nan")])
 def test_json_is_json_whatever_the_values(value: float) -> None:
-    (found,) = json_line(Outcome(PHOTO, (written(low=value, ranges=((value, 1.0),)),)))
+    (found,) = json_lines(Outcome(PHOTO, (written(low=value, ranges=((value, 1.0),)),)))
     refuse = pytest.fail
     assert json.loads(found, parse_constant=refuse)["min"] is None
 

@@ -21,7 +21,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import pytest
 
-from cnncli.batch.report import json_line, lines
+from cnncli.batch.report import json_lines, lines
 from cnncli.batch.run import InlineRunner, Runner, run
 from cnncli.batch.worker_pool import TRIES, WorkerRunner, _Assignment, _Pool, _Worker
 from cnncli.io.images import Picture
@@ -230,7 +230,7 @@ def test_a_file_in_place_is_no_failure_however_its_workers_end(overwrite: bool) 
     assert lines(found["placed-1"]) == [
         "out/placed-1.png, written; its worker died before it told more"
     ]
-    (record,) = map(json.loads, json_line(found["placed-1"]))
+    (record,) = map(json.loads, json_lines(found["placed-1"]))
     assert record == {"input": "placed-1.png", "output": "out/placed-1.png", "notes": []}
     # The old file of an image whose worker wrote nothing is no result.
     assert DEATHS["killed"] in str(found["killed-1"].error)
@@ -428,7 +428,7 @@ def test_time_outs_at_the_instant_of_a_hand_over_name_no_image(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Time is up while a worker's answer is on its way: it has taken the next image by then."""
-    numbers, struck, take = random.Random(34), 0, _Pool._take
+    numbers, struck, take = random.Random(34), 0, _Pool._handle_message
 
     def strike(pool: _Pool, worker: _Worker, message: bytes | None) -> None:
         nonlocal struck
@@ -439,7 +439,7 @@ def test_time_outs_at_the_instant_of_a_hand_over_name_no_image(
             assert worker.late is worker.assignments[0]
         take(pool, worker, message)
 
-    monkeypatch.setattr(_Pool, "_take", strike)
+    monkeypatch.setattr(_Pool, "_handle_message", strike)
     sources = images(*(f"good-{index:05d}" for index in range(HAND_OVERS)))
     found = outcomes_of(sources, WorkerRunner(3, timeout=patient(60)))
     assert struck > HAND_OVERS // 10

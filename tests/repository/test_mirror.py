@@ -33,7 +33,7 @@ ELSEWHERE = {
     ),
     "cli/test_photo_metadata.py": "io/photo_metadata pipeline/transparency",
     "cli/test_output.py": "pipeline/output_names",
-    "cli/test_plan.py": "plan/draw plan/input_shape plan/report plan/run",
+    "cli/test_plan.py": "plan/draw plan/input_shape plan/report plan/trace_picture",
     "core/test_algorithms.py": "system/blas",
     "core/test_geometry.py": "core/hparameters",
     "core/test_pool.py": "core/averages core/window_reduce",

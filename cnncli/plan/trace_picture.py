@@ -80,7 +80,7 @@ class TraceResult:
     to_stdout: bool
 
 
-def write_trace(job: TraceRequest) -> TraceResult:
+def write_trace(request: TraceRequest) -> TraceResult:
     """Draw the pixels that reach a unit, and write the picture.
 
     Raises
@@ -88,24 +88,25 @@ def write_trace(job: TraceRequest) -> TraceResult:
     CnnCliError
         Before any work if the unit, the shapes or the output cannot be.
     """
-    layer = job.model.find(job.layer)
-    network = job.model.showing([layer]).network
-    reaches = trace(network, (1, *job.shape), layer, job.unit)
-    source, what = Source(job.image), "--trace writes a picture"
-    output = one_picture_file(source, job.output, op="field", what=what, read_too=job.model.files)
+    model = request.model
+    layer = model.find(request.layer)
+    network = model.showing([layer]).network
+    reaches = trace(network, (1, *request.shape), layer, request.unit)
+    source, what = Source(request.image), "--trace writes a picture"
+    output = one_picture_file(source, request.output, op="field", what=what, read_too=model.files)
     # In its colours, as large as the network's input.
-    in_colour = replace(job.read, gray=False, channels=None, bgr=False, size=job.shape[:2])
-    picture = read_image(job.image, in_colour)
+    in_colour = replace(request.read, gray=False, channels=None, bgr=False, size=request.shape[:2])
+    picture = read_image(request.image, in_colour)
     drawn = draw_receptive_field(_levels(picture), reaches)
     record = {
         "cnncli": __version__,
-        "command": printable(job.command),
+        "command": printable(request.command),
         "trace": to_json(_boxes(reaches)),
     }
     output.write(encode(drawn.pixels, output.file.format, metadata=record))
     height, width = drawn.pixels.shape[:2]
     size, notes = (width, height), picture.notes
-    return TraceResult(str(output), size, job.shape, reaches, notes, output.to_stdout)
+    return TraceResult(str(output), size, request.shape, reaches, notes, output.to_stdout)
 
 
 def _levels(picture: Picture) -> np.ndarray:
