@@ -27,7 +27,7 @@ const BROWSER = readonly([
 
 /** Scripts that compute have nothing of the browser, but what a comment of theirs names. */
 const NO_PAGE =
-  /((^|\/)arithmetic\/\w+|\/arithmetic|page\/packed|network\/(backward|description|forward|layout|links|moved_values|norms|over_axes|receptive_fields|reductions|score_differences|windows)|playground\/(commands|stack)|quiz\/(network|questions|window))\.js$/;
+  /((^|\/)arithmetic\/\w+|learning\/gradient_descent|page\/packed|pictures\/pixels|network\/(backward|description|forward|layout|links|moved_values|norms|over_axes|receptive_fields|reductions|score_differences|unit_values|windows)|playground\/(commands|stack)|quiz\/(network|questions|window))\.js$/;
 const hasNoPage = (file) => NO_PAGE.test(file);
 
 /** The scripts of a page share one scope: each may use what the others declare. */

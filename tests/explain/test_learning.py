@@ -1,4 +1,4 @@
-"""learning/arithmetic.js in node, step by step, against a training loop over the core."""
+"""learning/gradient_descent.js in node, step by step, against a training loop over the core."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ SCRIPTS = (
     "arithmetic/layer.js",
     "arithmetic/backward.js",
     "quiz/questions.js",
-    "learning/arithmetic.js",
+    "learning/gradient_descent.js",
 )
 STEPS = 20
 TOLERANCE = 1e-5

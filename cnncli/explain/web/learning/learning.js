@@ -1,6 +1,6 @@
 "use strict";
 // Learning a filter on the layer's page: steps of gradient descent, one by one or frame by frame.
-// learning/arithmetic.js computes them, learning/targets.js has what is learned, learning/panel.js shows it.
+// learning/gradient_descent.js computes them, learning/targets.js has what is learned, learning/panel.js shows it.
 
 /** Milliseconds of a frame that steps may take. */
 const STEPS_BUDGET = 8;

@@ -1,7 +1,7 @@
 "use strict";
 // The page of a network: every layer with its maps, one unit, its receptive field in all layers before
 // it, and the trail of strongest contributions to it. network/reads.js knows which cells read which,
-// network/arithmetic.js computes units, network/unit_panel.js shows their numbers, network/graph.js the layers as
+// network/unit_values.js computes units, network/unit_panel.js shows their numbers, network/graph.js the layers as
 // a graph, network/cards.js their maps. The page of a small network computes all layers, see
 // network/live.js; those of others are in the page's data.
 
@@ -131,7 +131,7 @@ function trailNames() {
   return view ? view.trail.map(({ unit }) => unit.layer) : [];
 }
 
-/** The unit as network/arithmetic.js takes it: of a colour map one of its channels. */
+/** The unit as network/unit_values.js takes it: of a colour map one of its channels. */
 function chosenUnit() {
   const { channels } = unitPicture();
   const units = channels.map((channel) => ({ layer: state.unit.layer, channel, at: state.unit.at }));

@@ -1,6 +1,6 @@
 "use strict";
 // The panel on the chosen unit of a network: its value, the trail of strongest contributions to it,
-// and its arithmetic, number by number. network/arithmetic.js computes, shared/step_panel.js writes windows.
+// and its arithmetic, number by number. network/unit_values.js computes, shared/step_panel.js writes windows.
 
 const LISTED_SHARES = 10;
 const LISTED_READS = 16;

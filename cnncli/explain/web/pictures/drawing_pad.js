@@ -1,6 +1,6 @@
 "use strict";
 // A pad to draw on the page's input, where it is small, by mouse, finger, pen or keys.
-// pictures/arithmetic.js makes pixels of the strokes.
+// pictures/pixels.js makes pixels of the strokes.
 
 /** Rows and columns up to which an input can be drawn on. */
 const LARGEST_PAD = 64;

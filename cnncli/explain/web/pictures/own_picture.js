@@ -1,6 +1,6 @@
 "use strict";
 // A picture of the user's as the page's input: from a file, by drop or paste, or from the camera. The
-// browser decodes it, pictures/arithmetic.js makes numbers of it, and nothing is sent.
+// browser decodes it, pictures/pixels.js makes numbers of it, and nothing is sent.
 //
 // `target` is the page: `first` and `input()`, the input that it came with and the present one, each
 // { size, channels, planes, range, own }; `most`, how many pixels a picture may have, or `fixed`, the size

@@ -36,7 +36,7 @@ pytestmark = [
     pytest.mark.skipif(NODE is None, reason="neither node nor the extra browser is installed"),
 ]
 
-SCRIPTS = PAGES["network"][: PAGES["network"].index("network/arithmetic.js") + 1]
+SCRIPTS = PAGES["network"][: PAGES["network"].index("network/unit_values.js") + 1]
 """The arithmetic, and what it is made of; the scripts behind it write on the page."""
 
 NETWORKS = 100

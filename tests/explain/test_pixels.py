@@ -1,4 +1,4 @@
-"""pictures/arithmetic.js in node: pixels as cnncli reads them, and the dots of a drawing."""
+"""pictures/pixels.js in node: pixels as cnncli reads them, and the dots of a drawing."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ pytestmark = [
     pytest.mark.skipif(NODE is None, reason="neither node nor the extra browser is installed"),
 ]
 
-SCRIPTS = ("arithmetic/activations.js", "pictures/arithmetic.js")
+SCRIPTS = ("arithmetic/activations.js", "pictures/pixels.js")
 RNG = np.random.default_rng(15)
 
 PLANES = """({ rgba, size, to, ...options }) =>
