@@ -188,7 +188,7 @@ def test_answers_are_shown_with_the_settings_that_they_were_computed_with(show: 
         const unit = { layer: "conv1", channel: 2, at: [3, 3] };
         seen.push([cnncli.arithmetic(unit).value, cnncli.value("conv1", 2, 3, 3).value]);
       };
-      const { weights } = cnncli.layers()[1].arithmetic;
+      const { weights } = cnncli.layers()[1].settings;
       const change = (factor) => ({ conv1: { weights: weights.map((w) => factor * w) } });
       const factors = [2, 3, 4, 5];
       const steps = factors.map((one) => cnncli.apply({ layers: change(one) }).then(check));

@@ -10,7 +10,7 @@ import pytest
 
 from cnncli.explain.forward import explain
 from cnncli.explain.model import Step
-from cnncli.explain.page import arithmetic_data
+from cnncli.explain.page import settings_data
 from cnncli.explain.page.layer_data import PageData, Unit
 from cnncli.explain.page.network_data import network_page_data
 from cnncli.explain.run import every_layer, find_layer
@@ -216,7 +216,7 @@ def test_of_many_maps_the_strip_shows_those_that_contribute_most(show: Opener) -
 
 
 def test_weights_of_float16_are_said_and_near(show: Opener, monkeypatch: Any) -> None:
-    monkeypatch.setattr(arithmetic_data, "MOST_EXACT", 0)
+    monkeypatch.setattr(settings_data, "MOST_EXACT", 0)
     network, picture, data = digits()
     assert "float16" in " ".join(data["notes"])
     tab = show(data)
@@ -233,7 +233,7 @@ def test_weights_of_float16_are_said_and_near(show: Opener, monkeypatch: Any) ->
 def test_a_layer_that_is_not_computed_says_where_its_numbers_are(
     show: Opener, monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr(arithmetic_data, "MOST_WEIGHTS", 0)
+    monkeypatch.setattr(settings_data, "MOST_WEIGHTS", 0)
     network = Network.chain(ConvLayer(bank((3, 3, 1, 2))))
     (name,) = network.names
     data = network_page_data(network, random_picture((6, 6, 1)), name, Unit((2, 3)), title="net")

@@ -149,7 +149,7 @@ def test_a_layer_knows_its_first_settings_after_another_was_chosen(show: Opener)
     network, picture = Network(tuple(nodes)), random_picture((12, 14, 1))
     tab = show(network_page_data(network, picture, "first", Unit((5, 6), 1), title="net"))
     choose = "(layer) => cnncli.apply({ unit: { layer, map: 1, at: [2, 2] } })"
-    settings = "(name) => cnncli.layers().find((layer) => layer.name === name).arithmetic"
+    settings = "(name) => cnncli.layers().find((layer) => layer.name === name).settings"
     weights = f"() => Array.from(({settings})('first').weights)"
     values = "Array.from(cnncli.layers()[1].planes[1])"
     before, image = tab.evaluate(weights), tab.evaluate(values)

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cnncli.explain.page.arithmetic_data import network_arithmetic
 from cnncli.explain.page.layer_data import PageData, Unit
 from cnncli.explain.page.live_network_data import live_network_page_data
 from cnncli.explain.page.parts import WORKER
+from cnncli.explain.page.settings_data import network_settings
 from cnncli.filters.filter import from_array
 from cnncli.network.graph import SOURCE, Network, Node
 from cnncli.network.layers import (
@@ -189,7 +189,7 @@ def test_layers_that_do_not_fit_any_more_say_why() -> None:
         same = ScaleLayer(np.ones(1), np.zeros(1))
         nodes = [*(Node(name, same, (SOURCE,)) for name in shapes), Node("one", layer, (*shapes,))]
         network = Network(tuple(nodes))
-        records, _ = network_arithmetic(network, shapes | {SOURCE: shapes["x0"]}, FLOAT, 0, {})
+        records, _ = network_settings(network, shapes | {SOURCE: shapes["x0"]}, FLOAT, 0, {})
         cases.append({"layer": records["one"], "shapes": [list(shape) for shape in given]})
     said = run_alone(SCRIPTS, REFUSE, cases)
     for (*_, expected), text in zip(REFUSALS, said, strict=True):

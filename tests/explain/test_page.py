@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cnncli.explain.page import arithmetic_data, layer_data
+from cnncli.explain.page import layer_data, settings_data
 from cnncli.explain.page.channels import channel_spans
 from cnncli.explain.page.document import page_text
 from cnncli.explain.page.layer_data import PRESETS, PageData, Unit, crop, layer_page_data
@@ -414,22 +414,22 @@ def test_values_that_are_no_numbers_stay_so_where_values_are_rounded(bits: int) 
 
 def test_weights_are_in_the_page_of_a_network_as_exact_as_they_fit(monkeypatch: Any) -> None:
     def page(most: int) -> PageData:
-        monkeypatch.setattr(arithmetic_data, "MOST_WEIGHTS", most)
+        monkeypatch.setattr(settings_data, "MOST_WEIGHTS", most)
         picture = picture_of((14, 17, 1))
         return stored_network_page_data(small_network(), picture, "all", Unit((0, 0)), title="")
 
     first, second = (small_network().nodes[k].layer.filter.weights for k in (0, 1))  # type: ignore[union-attr]
-    settings = {layer["name"]: layer.get("arithmetic") for layer in page(2**25)["layers"]}
+    settings = {layer["name"]: layer.get("settings") for layer in page(2**25)["layers"]}
     for name, weights in (("first", first), ("second", second)):
         np.testing.assert_array_equal(settings[name]["weights"], weights.astype(np.float32))
     assert (settings["input"], settings["sum"]) == (None, {"op": "add"})
     assert settings["pool"]["mode"] == "max" and settings["all"]["kernel"] == [4, 5]
-    monkeypatch.setattr(arithmetic_data, "MOST_EXACT", 0)
+    monkeypatch.setattr(settings_data, "MOST_EXACT", 0)
     data = page(2**25)
-    assert data["layers"][2]["arithmetic"]["weights"].dtype == np.float16
+    assert data["layers"][2]["settings"]["weights"].dtype == np.float16
     assert any("float16" in note for note in data["notes"])
     data = page(2 * first.size)
-    assert [layer["arithmetic"] is None for layer in data["layers"][1:3]] == [False, True]
+    assert [layer["settings"] is None for layer in data["layers"][1:3]] == [False, True]
     assert "The weights of second are too many for this page." in data["notes"]
 
 

@@ -9,7 +9,6 @@ from typing import Final
 import numpy as np
 
 from cnncli.core.activations import OVER_CHANNELS
-from cnncli.explain.page.arithmetic_data import network_arithmetic
 from cnncli.explain.page.layer_data import (
     PageData,
     Unit,
@@ -17,6 +16,7 @@ from cnncli.explain.page.layer_data import (
     image_record,
     preset_records,
 )
+from cnncli.explain.page.settings_data import network_settings
 from cnncli.io.images import Picture
 from cnncli.network.graph import Network, Node, input_groups
 from cnncli.network.layers import (
@@ -102,7 +102,7 @@ def live_network_page_data(
     if not _is_small(network, picture, shapes, summaries):
         return None
     used = picture.pixels[0].nbytes
-    records, notes_of_weights = network_arithmetic(network, shapes, picture.dtype, used, {})
+    records, notes_of_weights = network_settings(network, shapes, picture.dtype, used, {})
     # Notes tell of weights that are not exact.
     if notes_of_weights or not all(map(_can_compute, records.values())):
         return None

@@ -10,7 +10,6 @@ import numpy as np
 
 from cnncli._dataclass import dataclass
 from cnncli.core.geometry import Box, Pair
-from cnncli.explain.page.arithmetic_data import network_arithmetic, sums_of_all
 from cnncli.explain.page.channels import channel_spans, channels_behind
 from cnncli.explain.page.layer_data import (
     MOST_CELLS,
@@ -21,6 +20,7 @@ from cnncli.explain.page.layer_data import (
     picture_list,
     slice_around,
 )
+from cnncli.explain.page.settings_data import network_settings, sums_of_all
 from cnncli.io.images import Picture
 from cnncli.network.graph import SOURCE, Network, Node, input_groups
 from cnncli.network.inner_cells import box_area, inner_cells
@@ -126,11 +126,11 @@ def stored_network_page_data(
     summaries = {plan.name: plan for plan in summarize(network, picture.shape[1:]).layers}
     source = {"name": SOURCE, "label": "input", "shape": list(shape[1:]), "inputs": [], "reads": []}
     used = sum(part.size for part in parts.values()) * np.dtype(dtype).itemsize
-    arithmetic, weight_notes = network_arithmetic(network, shapes, picture.dtype, used, sums)
+    settings, weight_notes = network_settings(network, shapes, picture.dtype, used, sums)
     layers = [source | values[SOURCE]]
     for node in track(network.nodes, "describing the layers", len(network.nodes)):
         told = _layer_facts(node, shapes, summaries[node.name])
-        layers.append(told | values[node.name] | {"arithmetic": arithmetic[node.name]})
+        layers.append(told | values[node.name] | {"settings": settings[node.name]})
     facts = [*_notes(dtype, shapes, parts), *weight_notes, *_not_finite_notes(not_finite)]
     return {
         "kind": "network",

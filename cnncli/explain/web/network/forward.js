@@ -18,7 +18,7 @@ class ForwardError extends Error {}
 /**
  * The output of a layer: { size: [rows, columns], channels, planes }, a plane of values for each channel.
  *
- * `settings` are those of page/arithmetic_data.py with their arrays read; `inputs` are outputs of other
+ * `settings` are those of page/settings_data.py with their arrays read; `inputs` are outputs of other
  * layers. Maps in `settings.off` are zero.
  */
 function layerOutput(settings, inputs) {

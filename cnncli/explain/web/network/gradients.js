@@ -15,15 +15,15 @@ const SATURATED = 0.01;
 
 /** The score that a probability is made of, as a unit: of the layer before, or `isSum`, of the same; null of others. */
 function scoreBefore(unit) {
-  const { arithmetic, inputs } = byName.get(unit.layer);
-  if (!PROBABILITIES.includes(arithmetic?.activation)) return null;
-  return arithmetic.kernel ? { ...unit, isSum: true } : { ...unit, layer: inputs[0] };
+  const { settings, inputs } = byName.get(unit.layer);
+  if (!PROBABILITIES.includes(settings?.activation)) return null;
+  return settings.kernel ? { ...unit, isSum: true } : { ...unit, layer: inputs[0] };
 }
 
 /** Whether a probability is so near to 0 or 1 that its gradients are nearly 0. */
 function isSaturated(unit) {
   const value = unitValue(unit);
-  if (byName.get(unit.layer).arithmetic.activation === "log-softmax") return value > Math.log(1 - SATURATED);
+  if (byName.get(unit.layer).settings.activation === "log-softmax") return value > Math.log(1 - SATURATED);
   return value < SATURATED || value > 1 - SATURATED;
 }
 
@@ -35,7 +35,7 @@ function gradientUnit(unit) {
 
 /** What gradients are of, in words. */
 function gradientName(unit) {
-  return unit.isSum ? `the score of ${unitText(unit)} before ${byName.get(unit.layer).arithmetic.activation}` : unitText(unit);
+  return unit.isSum ? `the score of ${unitText(unit)} before ${byName.get(unit.layer).settings.activation}` : unitText(unit);
 }
 
 function gradientKey(unit) {
@@ -43,9 +43,9 @@ function gradientKey(unit) {
 }
 
 /** The settings by which a layer sends gradients back: where they are of its sums, without its activation. */
-function gradientSettings({ name, arithmetic }) {
+function gradientSettings({ name, settings }) {
   const { unit } = gradients;
-  return unit.isSum && unit.layer === name ? withoutActivation(arithmetic) : arithmetic;
+  return unit.isSum && unit.layer === name ? withoutActivation(settings) : settings;
 }
 
 /** Whether maps show gradients. */
@@ -207,7 +207,7 @@ function drawGradientChoice(unit) {
   const score = scoreBefore(unit);
   byId("gradient-of").hidden = !score;
   if (!score) return;
-  const { activation } = byName.get(unit.layer).arithmetic;
+  const { activation } = byName.get(unit.layer).settings;
   const texts = { score: `the score ${score.isSum ? "" : `${unitText(score)} `}before ${activation}`, probability: unitText(unit) };
   const shown = gradients.key === gradientKey(score) ? "score" : "probability";
   for (const button of gradientChoices()) {
@@ -220,7 +220,7 @@ function drawGradientChoice(unit) {
 /** Draw the switch, what gradients mean, and the panel on one cell. */
 function drawGradients() {
   byId("gradients").setAttribute("aria-pressed", String(state.gradients));
-  byId("ask-weights").hidden = !live || state.gradients || !view.trail.some(({ unit }) => byName.get(unit.layer).arithmetic?.weights);
+  byId("ask-weights").hidden = !live || state.gradients || !view.trail.some(({ unit }) => byName.get(unit.layer).settings?.weights);
   const { cell, paths } = view.senders;
   for (const id of ["gradient-meaning", "gradient-panel", "weights"]) byId(id).hidden = !cell;
   byId("gradient-of").hidden = true;
@@ -244,7 +244,7 @@ function drawGradients() {
 
 function senderSentence(cell, paths) {
   const text = `${placeText(cell)}, value ${numberText(unitValue(cell))}, gets the gradient ${numberText(gradientAt(cell))}`;
-  if (byName.get(cell.layer).arithmetic?.off?.includes(cell.channel)) return `${text}: its map is switched off.`;
+  if (byName.get(cell.layer).settings?.off?.includes(cell.channel)) return `${text}: its map is switched off.`;
   if (!paths.length) return `${text}: no output that counts reads it.`;
   const names = [...new Set(paths.map(({ layer }) => layer))];
   const zeros = paths.filter(({ product }) => product === 0).length;

@@ -34,7 +34,7 @@ function takeLayers({ layers: records, unit, gradients }, { request: { specs }, 
   }
   const made = records.map((record) => {
     const settings = known.get(record.name)?.settings ?? null;
-    return { problem: "", ...record, arithmetic: settings, drawn: new Map(), computed: null };
+    return { problem: "", ...record, settings, drawn: new Map(), arithmetic: null };
   });
   if (!layers.length) {
     startLayers(made);

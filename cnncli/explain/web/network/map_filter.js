@@ -17,7 +17,7 @@ const KEEPING_MAPS = ["pool", "activation", "batchnorm", "instance-norm", "scale
 
 /** The layer whose filter made a channel of a layer, and which of its channels: that itself, or one before it; or null. */
 function filterBehind(layer, channel) {
-  const { op, activation, weights, kernel } = layer.arithmetic ?? {};
+  const { op, activation, weights, kernel } = layer.settings ?? {};
   if (weights && kernel) return { maker: layer, channel };
   if (!KEEPING_MAPS.includes(op) || OVER_CHANNELS.includes(activation)) return null;
   return filterBehind(byName.get(layer.inputs[0]), channel);
@@ -52,7 +52,7 @@ function drawMapFilter(layer) {
   panel.hidden = !found;
   if (!found) return;
   const { maker, channel } = found;
-  const { weights, bias } = maker.arithmetic;
+  const { weights, bias } = maker.settings;
   const { kernel } = state;
   const depth = kernel?.layer === layer.name && kernel.channel === channel ? kernel.depth : null;
   const key = [weights, bias, maker, channel, depth];

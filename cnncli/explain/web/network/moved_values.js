@@ -70,12 +70,12 @@ function cellSteps(shape, order) {
 
 /** A value of a layer that moves values: one of an input, as it is, or a constant. */
 function movedArithmetic(layer, unit) {
-  const { op } = layer.arithmetic;
+  const { op } = layer.settings;
   const shapes = layer.inputs.map((name) => byName.get(name).shape);
-  const { cell, input, constant } = PLACES[op](layer.arithmetic, shapes, layer.shape)([...unit.at, unit.channel]);
+  const { cell, input, constant } = PLACES[op](layer.settings, shapes, layer.shape)([...unit.at, unit.channel]);
   if (!cell) return { value: constant, reads: [], isConstant: true };
   const read = readCell(layer, cell, input);
-  const isBorder = op === "pad" && unit.at.some((index, axis) => index - layer.arithmetic.begin[axis] !== cell[axis]);
+  const isBorder = op === "pad" && unit.at.some((index, axis) => index - layer.settings.begin[axis] !== cell[axis]);
   return read && { value: read.value, isBorder, reads: [{ ...read, amount: read.value }] };
 }
 
@@ -123,7 +123,7 @@ function resizeTaps({ mode, coordinates, rounding, scale }, axis, size, out, ind
 function resizedArithmetic(layer, unit) {
   const { shape } = byName.get(layer.inputs[0]);
   const [down, across] = unit.at.map((index, axis) =>
-    resizeTaps(layer.arithmetic, axis, shape[axis], layer.shape[axis], index),
+    resizeTaps(layer.settings, axis, shape[axis], layer.shape[axis], index),
   );
   const reads = new Map();
   for (const [row, rowWeight] of down) {

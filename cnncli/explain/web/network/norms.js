@@ -3,13 +3,13 @@
 
 /** A value of an instance, group or layer norm. */
 function normArithmetic(layer, unit) {
-  const { axes, groups, gamma, beta, epsilon } = layer.arithmetic;
+  const { axes, groups, gamma, beta, epsilon } = layer.settings;
   const size = layer.shape[2] / groups;
   const first = Math.floor(unit.channel / size) * size;
   const [rows, cols] = spansOf(layer, unit, axes);
   const all = valuesIn(layer, [rows, cols, [first, first + size]]);
   const read = ownRead(layer, unit);
-  if (!read || !(all || layer.arithmetic.sumsShape)) return null;
+  if (!read || !(all || layer.settings.sumsShape)) return null;
   const count = (rows[1] - rows[0]) * (cols[1] - cols[0]) * size;
   const { mean, variance } = all ? meanAndVariance(all) : knownSums(layer, unit, Math.floor(unit.channel / size));
   const [g, b] = [gamma, beta].map((numbers) => ofChannel(numbers, unit.channel));
@@ -45,7 +45,7 @@ function normalized(read, numbers, known = []) {
 
 /** A value of a batch normalisation: its mean and variance were counted in training. */
 function batchNormArithmetic(layer, unit) {
-  const { gamma, beta, mean, var: variance, epsilon } = layer.arithmetic;
+  const { gamma, beta, mean, var: variance, epsilon } = layer.settings;
   const [g, b, m, v] = [gamma, beta, mean, variance].map((numbers) => ofChannel(numbers, unit.channel));
   const read = ownRead(layer, unit);
   return read && normalized(read, { g, b, mean: m, variance: v, epsilon }, [["mean", m]]);
@@ -63,21 +63,21 @@ function lrnBase({ size, alpha, bias }, squares) {
 
 /** The sum of squares that the page has of a unit, since it lacks some of its neighbours; else null. */
 function knownSquares(layer, unit) {
-  const place = layer.arithmetic.sumsChannels?.indexOf(unit.channel) ?? -1;
+  const place = layer.settings.sumsChannels?.indexOf(unit.channel) ?? -1;
   return place < 0 ? null : knownSums(layer, unit, place).squares;
 }
 
 /** A value of a local response normalisation: the squares of its neighbours' channels lessen it. */
 function lrnArithmetic(layer, unit) {
-  const { size, alpha, beta, bias } = layer.arithmetic;
-  const [first, end] = nearChannels(layer.arithmetic, unit.channel, layer.shape[2]);
+  const { size, alpha, beta, bias } = layer.settings;
+  const [first, end] = nearChannels(layer.settings, unit.channel, layer.shape[2]);
   const [rows, cols] = spansOf(layer, unit, []);
   const all = readSpans(layer, [rows, cols, [first, end]]);
   const own = ownRead(layer, unit);
   const squares = all ? all.reduce((sum, { value }) => sum + value ** 2, 0) : knownSquares(layer, unit);
   if (!own || squares === null) return null;
   const near = all ?? [{ ...own, amount: null }];
-  const base = lrnBase(layer.arithmetic, squares);
+  const base = lrnBase(layer.settings, squares);
   const x = own.value;
   const value = x / base ** beta;
   const lines = [

@@ -11,7 +11,7 @@ const sharesKnown = new WeakMap();
 /** Whether the gradients of a few units take no time. */
 function isPrompt() {
   if (!live) return false;
-  const products = layers.map(({ arithmetic, shape }) => (arithmetic?.weights?.length ?? 0) * shape[0] * shape[1]);
+  const products = layers.map(({ settings, shape }) => (settings?.weights?.length ?? 0) * shape[0] * shape[1]);
   return products.reduce((sum, count) => sum + count, 0) <= PROMPT_PRODUCTS;
 }
 
@@ -31,7 +31,7 @@ function pixelShares(unit) {
 }
 
 function computeShares(unit) {
-  const settings = layers.map(({ arithmetic }) => arithmetic ?? {});
+  const settings = layers.map((layer) => layer.settings ?? {});
   const found = networkGradients(layers, settings, unit)?.get("input");
   const { planes } = byName.get("input").output;
   const shares = new Float64Array(planes[0].length);

@@ -30,7 +30,7 @@ function readLayerMaps(record) {
     reads,
     ranges,
     drawn: new Map(),
-    arithmetic: record.arithmetic && readLayer(record.arithmetic),
+    settings: record.settings && readLayer(record.settings),
   };
 }
 
@@ -95,9 +95,9 @@ function strongestUnit(layer) {
 }
 
 /** Whether the channels of each position are shares of 1, as those of a softmax are. */
-function isSharing({ arithmetic }) {
-  if (arithmetic?.op === "softmax") return arithmetic.activation === "softmax" && arithmetic.axes.join() === "channels";
-  return arithmetic?.activation === "softmax";
+function isSharing({ settings }) {
+  if (settings?.op === "softmax") return settings.activation === "softmax" && settings.axes.join() === "channels";
+  return settings?.activation === "softmax";
 }
 
 /** The middle half of some rows or columns [first, last), but no more than `MIDDLE`. */

@@ -65,7 +65,7 @@ function ownRead(layer, unit) {
 
 /** What the page has of all values that a unit looks at, where it has not the values: mean and variance, or shares' total. */
 function knownSums(layer, unit, group) {
-  const { sumsShape: [rows, cols, groups], mean, var: variance, largest, total, reduced, squares } = layer.arithmetic;
+  const { sumsShape: [rows, cols, groups], mean, var: variance, largest, total, reduced, squares } = layer.settings;
   const row = rows > 1 ? unit.at[0] - layer.rows[0] : 0;
   const col = cols > 1 ? unit.at[1] - layer.cols[0] : 0;
   const index = (row * cols + col) * groups + (groups > 1 ? group : 0);
@@ -76,7 +76,7 @@ function knownSums(layer, unit, group) {
 
 /** A value of a reduction, and what each value adds to it; of more values than the page has their sum alone. */
 function reduceArithmetic(layer, unit) {
-  const { mode, axes } = layer.arithmetic;
+  const { mode, axes } = layer.settings;
   const spans = spansOf(layer, unit, axes);
   const reads = readSpans(layer, spans);
   if (!reads) return knownReduction(layer, unit, spans);
@@ -86,8 +86,8 @@ function reduceArithmetic(layer, unit) {
 }
 
 function knownReduction(layer, unit, spans) {
-  if (!layer.arithmetic.sumsShape) return null;
-  const { tell } = REDUCTIONS[layer.arithmetic.mode];
+  if (!layer.settings.sumsShape) return null;
+  const { tell } = REDUCTIONS[layer.settings.mode];
   return { ...tell(knownSums(layer, unit, unit.channel).reduced, sizeOfSpans(spans)), reads: [], isPart: true };
 }
 
@@ -147,19 +147,19 @@ function extreme(name, choose) {
 }
 
 /** A value of a softmax over some axes: its share of the exponentials. */
-function softmaxArithmetic(layer, unit, axes = layer.arithmetic.axes) {
+function softmaxArithmetic(layer, unit, axes = layer.settings.axes) {
   const spans = spansOf(layer, unit, axes);
   const reads = readSpans(layer, spans);
   if (!reads) return knownShare(layer, unit, spans);
   const chosen = reads.findIndex(({ at, channel }) => channel === unit.channel && at.every((k, i) => k === unit.at[i]));
-  const softmax = shares(reads, chosen, layer.arithmetic.activation);
+  const softmax = shares(reads, chosen, layer.settings.activation);
   return { value: softmax.value, softmax, reads: [{ ...reads[chosen], amount: softmax.value }] };
 }
 
 /** A share of values that the page has not all of: by their largest, and the total of their exponentials. */
 function knownShare(layer, unit, spans) {
   const read = ownRead(layer, unit);
-  if (!read || !layer.arithmetic.sumsShape) return null;
+  if (!read || !layer.settings.sumsShape) return null;
   const softmax = shareOfKnown(layer, unit, read, sizeOfSpans(spans));
   return { value: softmax.value, softmax, reads: [{ ...read, amount: softmax.value }] };
 }
@@ -168,7 +168,7 @@ function knownShare(layer, unit, spans) {
 function shareOfKnown(layer, unit, read, count) {
   const { largest, total } = knownSums(layer, unit, unit.channel);
   const exponential = Math.exp(read.value - largest);
-  const isLog = layer.arithmetic.activation === "log-softmax";
+  const isLog = layer.settings.activation === "log-softmax";
   const value = isLog ? read.value - largest - Math.log(total) : exponential / total;
   return { units: [read], values: [read.value], chosen: 0, largest, exponentials: [exponential], total, value, isLog, count };
 }

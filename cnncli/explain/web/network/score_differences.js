@@ -6,10 +6,10 @@
 function comparedUnit(unit) {
   const layer = byName.get(unit.layer);
   if (!isSingle(layer) || layer.maps < 2) return null;
-  if (layer.arithmetic?.weights) return unit;
+  if (layer.settings?.weights) return unit;
   const before = byName.get(layer.inputs[0]);
-  const isShare = OVER_CHANNELS.includes(layer.arithmetic?.activation);
-  return isShare && before.arithmetic?.weights && isSingle(before) ? { ...unit, layer: before.name } : null;
+  const isShare = OVER_CHANNELS.includes(layer.settings?.activation);
+  return isShare && before.settings?.weights && isSingle(before) ? { ...unit, layer: before.name } : null;
 }
 
 /** The sum of each input channel for two scores and the difference, largest first; null where the page lacks values. */

@@ -181,7 +181,7 @@ function channelName(layer, channel) {
 
 /** The rule of a layer without a window, as one line. */
 function ruleText(layer, made) {
-  const { op, activation, axes = [], mode, padMode } = layer.arithmetic;
+  const { op, activation, axes = [], mode, padMode } = layer.settings;
   const over = `over ${axes.join(" and ")}`;
   const formula = activation && `${activation}: ${ACTIVATIONS[activation].formula || "z"}.`;
   const norm = "gamma * (x − mean) / sqrt(var + epsilon) + beta";
@@ -197,7 +197,7 @@ function ruleText(layer, made) {
     "group-norm": `${norm}, with the mean and variance of ${own}.`,
     "layer-norm": `${norm}, with the mean and variance of ${own}.`,
     lrn: "x / (bias + alpha / size * squares)^beta, with the squares of its channel and of those beside it.",
-    scale: layer.arithmetic.whole ? "round(factor * x + offset)." : "factor * x + offset.",
+    scale: layer.settings.whole ? "round(factor * x + offset)." : "factor * x + offset.",
     "cell-scale": "factor * x + offset, which each cell has for itself.",
     quotient: "trunc(x / divisor).",
     reduce: `${REDUCE_RULES[mode]} ${over}.`,

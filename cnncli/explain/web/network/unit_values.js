@@ -15,17 +15,17 @@ const NOT_HERE = "It is made from maps or cells that this page does not hold.";
  */
 function unitArithmetic(unit) {
   const layer = byName.get(unit.layer);
-  const { arithmetic } = layer;
+  const { settings } = layer;
   if (layer.name === "input") return { problem: "", sources: [] };
-  if (arithmetic?.off?.includes(unit.channel)) return { problem: "This map is switched off: all its values are 0.", sources: [] };
-  if (!arithmetic) {
+  if (settings?.off?.includes(unit.channel)) return { problem: "This map is switched off: all its values are 0.", sources: [] };
+  if (!settings) {
     const [row, col] = unit.at;
     const command = `cnncli explain with --layer ${layer.name} --at ${row},${col}`;
     const problem = `This page does not hold the numbers that this layer computes with; ${command} prints them.`;
     return { problem, sources: [] };
   }
-  if (arithmetic.op === "onnx") return { problem: "It is run by ONNX, and its arithmetic is not shown.", sources: [] };
-  const made = KINDS[arithmetic.op](layer, unit);
+  if (settings.op === "onnx") return { problem: "It is run by ONNX, and its arithmetic is not shown.", sources: [] };
+  const made = KINDS[settings.op](layer, unit);
   if (!made) return { problem: NOT_HERE, sources: [] };
   return { ...made, sources: made.sources ?? counting(made.reads) };
 }
@@ -79,7 +79,7 @@ function pointwise(compute) {
   return (layer, unit) => {
     const read = ownRead(layer, unit);
     if (!read) return null;
-    const { value, lines, amount = value } = compute(layer.arithmetic, read.value, unit, layer);
+    const { value, lines, amount = value } = compute(layer.settings, read.value, unit, layer);
     return { value, lines, reads: [{ ...read, amount }] };
   };
 }
@@ -103,7 +103,7 @@ const KINDS = {
   "conv-transpose": windowArithmetic,
   ...Object.fromEntries(Object.keys(COMBINE).map((op) => [op, elementwise(COMBINE[op], COMBINED_SLOPES[op])])),
   activation: (layer, unit) => {
-    const isShare = OVER_CHANNELS.includes(layer.arithmetic.activation);
+    const isShare = OVER_CHANNELS.includes(layer.settings.activation);
     return isShare ? softmaxArithmetic(layer, unit, ["channels"]) : plainActivation(layer, unit);
   },
   softmax: (layer, unit) => softmaxArithmetic(layer, unit),

@@ -25,7 +25,7 @@ function weightsKnown(name) {
 
 /** Whether the gradients of a layer's weights can be told. */
 function hasWeights(name) {
-  const settings = byName.get(name).arithmetic;
+  const settings = byName.get(name).settings;
   return Boolean(settings?.weights && settings.kernel && gradients.byLayer.has(name));
 }
 

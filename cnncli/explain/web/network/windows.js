@@ -4,23 +4,23 @@
 
 /** The arithmetic of a layer with a window, made once. */
 function layerArithmetic(layer) {
-  if (!layer.computed) {
+  if (!layer.arithmetic) {
     const { shape, rows, cols, planes } = byName.get(layer.inputs[0]);
     const input = { size: shape.slice(0, 2), channels: shape[2], largest: 0, rows, cols, planes };
-    layer.computed = arithmeticOf(input, layer.arithmetic);
+    layer.arithmetic = arithmeticOf(input, layer.settings);
   }
-  return layer.computed;
+  return layer.arithmetic;
 }
 
 /** A unit of a convolution, dense, transposed or not, or of a pool: its `step` as `LayerArithmetic` has it. */
 function windowArithmetic(layer, unit) {
   const arithmetic = layerArithmetic(layer);
-  const { activation } = layer.arithmetic;
+  const { activation } = layer.settings;
   const isShare = OVER_CHANNELS.includes(activation);
   const channels = isShare ? Array.from({ length: layer.shape[2] }, (_, k) => k) : [unit.channel];
   const isHere = (k) => arithmetic.sources(k).channels.every((c) => c in arithmetic.input.planes);
   const hasAll = channels.every(isHere);
-  const knowsTotal = isShare && layer.arithmetic.sumsShape;
+  const knowsTotal = isShare && layer.settings.sumsShape;
   if (!(hasAll || (knowsTotal && isHere(unit.channel))) || !arithmetic.knows(...unit.at)) return null;
   const step = arithmetic.step(unit.channel, ...unit.at);
   const made = { step, arithmetic, sources: windowSources(layer, unit, step) };
@@ -37,8 +37,8 @@ function windowArithmetic(layer, unit) {
 function windowSources(layer, unit, step) {
   const arithmetic = layerArithmetic(layer);
   const { input } = arithmetic;
-  const { op } = layer.arithmetic;
-  const share = op === "pool" ? poolAmount(layer.arithmetic, step) : (cell) => cell.product;
+  const { op } = layer.settings;
+  const share = op === "pool" ? poolAmount(layer.settings, step) : (cell) => cell.product;
   const sources = new Map();
   for (const block of step.blocks) {
     block.cells.forEach((cell, index) => {

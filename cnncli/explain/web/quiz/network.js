@@ -14,17 +14,17 @@ const FEW_CHANNELS = 3;
 /** The kinds of questions, each a function of a source of random numbers. */
 function networkTopics() {
   const known = layers.filter(({ problem }) => !problem);
-  const windows = known.filter((layer) => WINDOW_OPS.includes(layer.arithmetic?.op));
-  const pools = windows.filter((layer) => ["max", "min"].includes(layer.arithmetic.mode));
-  const few = windows.filter((layer) => layer.arithmetic.op === "pool" || byName.get(layer.inputs[0]).shape[2] <= FEW_CHANNELS);
-  const simple = known.filter((layer) => FEW_INPUTS.includes(layer.arithmetic?.op));
-  const sums = windows.filter((layer) => layer.arithmetic.op !== "pool" && byName.get(layer.inputs[0]).pictures.length > 2);
+  const windows = known.filter((layer) => WINDOW_OPS.includes(layer.settings?.op));
+  const pools = windows.filter((layer) => ["max", "min"].includes(layer.settings.mode));
+  const few = windows.filter((layer) => layer.settings.op === "pool" || byName.get(layer.inputs[0]).shape[2] <= FEW_CHANNELS);
+  const simple = known.filter((layer) => FEW_INPUTS.includes(layer.settings?.op));
+  const sums = windows.filter((layer) => layer.settings.op !== "pool" && byName.get(layer.inputs[0]).pictures.length > 2);
   const onSome = (some, ask) => (random) => firstOf(pickSome(random, some, QUIZ_LAYERS), (layer) => ask(random, layer));
-  const sizes = (random) => sizeQuestion(random, windows.length ? pickFrom(random, windows).arithmetic : { op: "conv" });
+  const sizes = (random) => sizeQuestion(random, windows.length ? pickFrom(random, windows).settings : { op: "conv" });
   const topics = [
     [known.slice(-1), strongestQuestion],
     [sums, contributionQuestion],
-    [[...few, ...simple], (random, layer) => (layer.arithmetic.kernel ? unitQuestion(random, layer, valueQuestion) : simpleQuestion(random, layer))],
+    [[...few, ...simple], (random, layer) => (layer.settings.kernel ? unitQuestion(random, layer, valueQuestion) : simpleQuestion(random, layer))],
     [pools, (random, layer) => unitQuestion(random, layer, winnerQuestion)],
   ];
   return [...topics.filter(([some]) => some.length).map(([some, ask]) => onSome(some, ask)), sizes];
@@ -105,7 +105,7 @@ function simpleQuestion(random, layer) {
 }
 
 function simpleRecord(layer, unit, value, values) {
-  const { op, activation } = layer.arithmetic;
+  const { op, activation } = layer.settings;
   const tolerance = roundedUp((OWN_ROUNDING / 2) * Math.max(...values.map(Math.abs), Math.abs(value)));
   const texts = values.map((number) => numberText(number));
   const signs = { add: " + ", sub: " − ", mul: " × " };

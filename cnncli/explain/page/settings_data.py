@@ -50,7 +50,7 @@ MOST_WEIGHTS: Final = 2**25
 _FLOAT16: Final = np.finfo(np.float16)
 
 
-def network_arithmetic(
+def network_settings(
     network: Network,
     shapes: Mapping[str, Shape],
     dtype: np.dtype[Any],
@@ -82,7 +82,7 @@ def network_arithmetic(
     --------
     >>> network = Network.chain(PoolLayer())
     >>> shapes = network.shapes((1, 4, 4, 1))
-    >>> records, notes = network_arithmetic(network, shapes, np.dtype(np.float32), 0, {})
+    >>> records, notes = network_settings(network, shapes, np.dtype(np.float32), 0, {})
     >>> records["pool1"]["mode"], records["pool1"]["kernel"], notes
     ('max', [2, 2], [])
     """
