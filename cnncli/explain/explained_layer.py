@@ -27,7 +27,7 @@ from cnncli.network.layers import (
     StripStage,
 )
 from cnncli.network.layers.axes import AxesDefaults
-from cnncli.network.layers.base import has_strips, reads_all
+from cnncli.network.layers.base import has_strips
 from cnncli.render.options import MapGroup, channel_names
 
 _NOT_FOLLOWED: Final = (
@@ -139,7 +139,7 @@ class ExplainedLayer:
         """The input that ``--backward`` follows; ShapeError where it cannot."""
         if len(self.inputs) > 1:
             raise ShapeError(f"--backward needs a layer of one input, {self.name} has several")
-        if isinstance(self.layer, _NOT_FOLLOWED) or reads_all(self.layer):
+        if isinstance(self.layer, _NOT_FOLLOWED) or self.layer.reads_all:
             raise ShapeError(
                 f"--backward cannot follow {self.layer.op}, got layer {self.name}",
                 hint="cnncli grad shows the gradient through any layer",
@@ -174,7 +174,7 @@ class ExplainedLayer:
         box = slice(first, last), slice(0, self.output_shape[2])
         parts = (source.read(self.layer.reads(source.shape, box)) for source in self.inputs)
         output: FloatArray = self.layer.forward(*parts)[0][0]
-        return output[first:last] if reads_all(self.layer) else output
+        return output[first:last] if self.layer.reads_all else output
 
     def place_window(self, at: Pair) -> Axes | None:
         """Return the window of an output; None for layers without one."""

@@ -28,7 +28,6 @@ from cnncli.io.images import Picture
 from cnncli.network.graph import SOURCE, Network, Node, input_groups
 from cnncli.network.inner_cells import inner_cells
 from cnncli.network.layers import ConvLayer, FloatArray, ViewLayer
-from cnncli.network.layers.base import has_gradient
 from cnncli.network.passes import forward_layers, peak_bytes
 from cnncli.pipeline.files import read_source
 from cnncli.pipeline.job import Job
@@ -250,7 +249,7 @@ def find_layer(network: Network, picture: Picture, name: str | None, image: int)
     name = network.names[-1] if name is None else name
     network = network.until(name)
     node = network.node(name)
-    if not has_gradient(node.layer):
+    if not node.layer.has_gradient:
         raise OptionError(
             f"layer {name} ({getattr(node.layer, 'label', node.layer.op)}) is run by onnx, "
             "and its arithmetic is not shown",

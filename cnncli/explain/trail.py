@@ -24,7 +24,7 @@ from cnncli.network.layers import (
     PoolLayer,
     SoftmaxLayer,
 )
-from cnncli.network.layers.base import Pointwise, has_gradient
+from cnncli.network.layers.base import Pointwise
 from cnncli.network.layers.norm import Normalization
 
 Layers = Callable[[str], ExplainedLayer]
@@ -161,7 +161,7 @@ def find_trail(layers: Layers, name: str, at: Pair, index: int = 0) -> Trail:
     values = explained.output(at[0], at[0] + 1)[0, at[1]]
     channel = max(explained.groups[index].channels, key=lambda number: abs(values[number]))
     units = [_unit(explained, (*at, channel), float(values[channel]))]
-    while has_gradient(explained.layer):
+    while explained.layer.has_gradient:
         found = _strongest(explained, units[-1])
         if isinstance(found, str):
             return Trail(tuple(units), f"ends at {explained.name}: {found}")

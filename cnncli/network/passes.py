@@ -12,7 +12,6 @@ from cnncli._dataclass import dataclass
 from cnncli.errors import OptionError
 from cnncli.network.graph import SOURCE, Network
 from cnncli.network.layers import ConvLayer, FloatArray, Gradients, Shape
-from cnncli.network.layers.base import has_gradient
 from cnncli.network.prepared import last_prepared, last_uses
 from cnncli.system import progress
 
@@ -113,7 +112,7 @@ def require_gradients(network: Network) -> None:
     >>> require_gradients(Network.chain(PoolLayer()))
     """
     for number, node in enumerate(network.nodes):
-        if not has_gradient(node.layer):
+        if not node.layer.has_gradient:
             before = network.names[number - 1] if number else None
             what = getattr(node.layer, "label", node.layer.op)
             why = getattr(node.layer, "why", "")

@@ -26,7 +26,6 @@ from cnncli.network.layers import (
     ViewLayer,
 )
 from cnncli.network.layers.axes import AXES, AxesDefaults
-from cnncli.network.layers.base import reads_all
 
 if TYPE_CHECKING:
     from fractions import Fraction
@@ -231,6 +230,6 @@ def reading_of(layer: Layer | MergeLayer, shape: Shape, out: Shape, axis: int) -
     elif isinstance(layer, ConcatLayer):
         whole = AXES[axis] == layer.axis
     else:
-        whole = reads_all(layer)
+        whole = layer.reads_all
     # A single row serves all units, and so does a single column.
     return None if whole or shape[1 + axis] != out[1 + axis] else Reading()

@@ -32,7 +32,7 @@ from cnncli.network.layers import (
     SliceLayer,
     SoftmaxLayer,
 )
-from cnncli.network.layers.base import border_of, has_gradient, reads_all
+from cnncli.network.layers.base import border_of
 from cnncli.network.layers.norm import Normalization
 from cnncli.network.parameters import count_parameters
 from cnncli.network.passes import held_bytes
@@ -288,7 +288,7 @@ def _label(layer: Layer | MergeLayer, window: Window | None) -> str:
     if isinstance(layer, ActivationLayer):
         return layer.activation
     parts = [layer.mode, layer.op] if isinstance(layer, PoolLayer) else [layer.op]
-    if not has_gradient(layer):
+    if not layer.has_gradient:
         return f"{getattr(layer, 'label', layer.op)} (run by onnx)"
     if isinstance(layer, (LRNLayer, Normalization, ReduceLayer, SoftmaxLayer)):
         return layer.label
@@ -339,7 +339,7 @@ def _cells_of(node: Node, shape: Shape, out: Shape, outputs: BothRuns) -> BothRu
         rows, cols = outputs
         return cells_read(window.rows, mode, rows), cells_read(window.cols, mode, cols)
     # An input of one row and one column serves every unit, a resized one is read whole.
-    whole = reads_all(layer)
+    whole = layer.reads_all
     rows, cols = (
         runs if not whole and out[side] == shape[side] else ((0, shape[side]),)[: len(runs)]
         for side, runs in zip((1, 2), outputs, strict=True)

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from cnncli.errors import CnnCliError
-from cnncli.network.layers.base import has_gradient
 from tests.oracle.test_onnx_node_cases import CASES, on_a_picture
 from tests.support.netfiles import check_converted
 from tests.support.onnxmodels import load
@@ -20,7 +19,7 @@ def test_cases_come_back_with_the_same_bytes_and_values(tmp_path: Path) -> None:
     converted = set()
     for name in sorted(CASES):
         model = load(on_a_picture(CASES[name]))
-        if not all(has_gradient(node.layer) for node in model.network.nodes):
+        if not all(node.layer.has_gradient for node in model.network.nodes):
             continue
         X = CASES[name].data_sets[0][0][0].astype(np.float32).reshape(1, 1, -1, 1)
         try:

@@ -12,7 +12,6 @@ import pytest
 
 from cnncli.errors import OptionError
 from cnncli.network.graph import SOURCE
-from cnncli.network.layers.base import has_gradient
 from cnncli.network.load import load_model
 from cnncli.network.parameters import count_parameters
 from cnncli.network.passes import forward, forward_layers, require_gradients
@@ -55,8 +54,8 @@ def test_network(name: str, dynamo: bool, tmp_path: Path) -> None:
         pytest.importorskip("onnxscript")
     path, X = export(name, tmp_path / "net.onnx", dynamo), picture()
     model = load_model(path)
-    assert all(has_gradient(node.layer) for node in model.network.nodes) or name in NODE_BY_NODE
-    run_by_onnx = [node.name for node in model.network.nodes if not has_gradient(node.layer)]
+    assert all(node.layer.has_gradient for node in model.network.nodes) or name in NODE_BY_NODE
+    run_by_onnx = [node.name for node in model.network.nodes if not node.layer.has_gradient]
     if run_by_onnx:
         with pytest.raises(OptionError, match=f"stay ONNX only: {run_by_onnx[0]!r}"):
             write_network(model, "w.npz")
@@ -87,7 +86,7 @@ def test_gradients_of_the_picture_are_those_of_pytorch(name: str, tmp_path: Path
     torch = pytest.importorskip("torch")
     path, X = export(name, tmp_path / "net.onnx", dynamo=False), picture()
     model = load_model(path)
-    if not all(has_gradient(node.layer) for node in model.network.nodes):
+    if not all(node.layer.has_gradient for node in model.network.nodes):
         assert name in NODE_BY_NODE
         with pytest.raises(OptionError, match="is run by onnx, and has no gradient"):
             require_gradients(model.network)

@@ -9,7 +9,6 @@ import pytest
 
 from cnncli.errors import CnnCliError
 from cnncli.network.layers import PoolLayer
-from cnncli.network.layers.base import has_gradient
 from cnncli.network.layers.view import Layout
 from cnncli.network.onnx.operators import OPERATORS
 from cnncli.network.onnx.values import BuiltLayer, NodeInputs
@@ -25,7 +24,9 @@ ONE = (1, 4, 6, 8)
 def kinds(made: Any) -> list[str]:
     """Check that a model has a layer of ours for each node; return their kinds."""
     layers = [each.layer for each in load(made).network.nodes]
-    assert all(map(has_gradient, layers)), [getattr(each, "label", each.op) for each in layers]
+    assert all(layer.has_gradient for layer in layers), [
+        getattr(each, "label", each.op) for each in layers
+    ]
     return [layer.op for layer in layers]
 
 

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from cnncli.network.layers import GroupNormLayer, LRNLayer, PoolLayer
-from cnncli.network.layers.base import has_gradient
 from cnncli.network.passes import forward_layers
 from tests.support.onnxmodels import (
     SHAPE,
@@ -40,7 +39,7 @@ def floats(*shape: int) -> Any:
 def all_ours(made: Any) -> list[str]:
     """Check that a model has a layer of ours for each node; return their kinds."""
     layers = [each.layer for each in load(made).network.nodes]
-    assert all(map(has_gradient, layers))
+    assert all(layer.has_gradient for layer in layers)
     return [layer.op for layer in layers]
 
 
@@ -69,7 +68,7 @@ def test_the_cases_of_onnx_in_float64() -> None:
         if made is None:
             continue
         found = load(made)
-        assert all(has_gradient(each.layer) for each in found.network.nodes)
+        assert all(each.layer.has_gradient for each in found.network.nodes)
         X = case.data_sets[0][0][0].astype(np.float64)
         arrays = {i.name: onnx.numpy_helper.to_array(i) for i in made.graph.initializer}
         feeds = {key: value.astype(np.float64) for key, value in arrays.items()}

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cnncli.network.layers.base import has_gradient
 from tests.support.onnxmodels import load, model, node, ours, picture, runtime
 
 pytest.importorskip("onnxruntime")
@@ -27,7 +26,7 @@ def judge(last: Any, constants: dict[str, Any], kinds: set[str]) -> None:
     ):
         made = model([first, last], constants, SHAPE, 17)
         read, X = load(made), picture(*SHAPE)
-        assert all(has_gradient(each.layer) for each in read.network.nodes)
+        assert all(each.layer.has_gradient for each in read.network.nodes)
         assert kinds <= {each.layer.op for each in read.network.nodes}
         name = read.find("y")
         found = np.moveaxis(ours(made, X), 1, -1)

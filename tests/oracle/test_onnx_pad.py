@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cnncli.network.layers.base import has_gradient
 from tests.support.onnxmodels import check, load, model, node, ours, picture, runtime
 
 pytest.importorskip("onnxruntime")
@@ -24,7 +23,7 @@ def padded(pads: list[int], mode: str = "constant", value: float = 0.5) -> Any:
 
 def kinds(made: Any) -> list[str]:
     layers = [each.layer for each in load(made).network.nodes][1:]
-    assert all(map(has_gradient, layers))
+    assert all(layer.has_gradient for layer in layers)
     return [layer.op for layer in layers]
 
 
@@ -66,7 +65,7 @@ def test_values_of_three_axes(pads: list[int], reshape: bool) -> None:
     first = node("Reshape", "x s", "r") if reshape else node("ReduceMean", "x a", "r", keepdims=0)
     constants = {"p": np.array(pads), "s": np.array([1, 4, -1]), "a": np.array([2])}
     made = model([first, node("Pad", "r p", "y")], constants, (1, 4, 6, 8), 18)
-    assert all(has_gradient(each.layer) for each in load(made).network.nodes)
+    assert all(each.layer.has_gradient for each in load(made).network.nodes)
     X = picture(1, 4, 6, 8)
     read = load(made)
     found = np.moveaxis(ours(made, X), 1, -1)

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cnncli.network.layers.base import has_gradient
 from tests.support.onnxmodels import check, load, model, node, picture
 
 pytest.importorskip("onnxruntime")
@@ -19,7 +18,7 @@ ONE = (1, 4, 6, 8)
 
 def kinds(made: Any) -> list[str]:
     layers = [each.layer for each in load(made).network.nodes]
-    assert all(map(has_gradient, layers))
+    assert all(layer.has_gradient for layer in layers)
     return [layer.op for layer in layers]
 
 

@@ -10,7 +10,6 @@ from cnncli.explain.page.live_network_data import live_network_page_data
 from cnncli.explain.page.stored_network_data import stored_network_page_data
 from cnncli.io.images import Picture
 from cnncli.network.graph import Network
-from cnncli.network.layers.base import has_gradient
 
 _NAMED: Final = 3
 """Layers that a note names."""
@@ -66,7 +65,7 @@ def network_page_data(
     live = live_network_page_data(network, picture, layer, unit, title=title, notes=notes)
     if live is not None:
         return live
-    run = [node.name for node in network.nodes if not has_gradient(node.layer)]
+    run = [node.name for node in network.nodes if not node.layer.has_gradient]
     if run:
         more = f" and {len(run) - _NAMED} more" if len(run) > _NAMED else ""
         told = f"ONNX runs {', '.join(run[:_NAMED])}{more}: this page cannot compute such layers."

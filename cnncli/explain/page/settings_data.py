@@ -38,7 +38,6 @@ from cnncli.network.layers import (
     ViewLayer,
 )
 from cnncli.network.layers.axes import AXES
-from cnncli.network.layers.base import has_gradient
 from cnncli.network.layers.norm import Normalization
 
 MOST_EXACT: Final = 6 * 10**6
@@ -225,7 +224,7 @@ def _record(node: Node, shape: Shape, dtype: np.dtype[Any], kind: np.dtype[Any])
             weights = layer.as_convolution_weights().astype(dtype)
             record["weights"] = _rounded(weights, kind)
         return record
-    if not has_gradient(layer):
+    if not layer.has_gradient:
         return {"op": "onnx"}
     numbers = {name: _numbers(array) for name, array in layer.parameters.items()}
     return {"op": layer.op} | numbers | _settings(layer, shape)

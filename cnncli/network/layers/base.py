@@ -71,6 +71,14 @@ class AnyLayer(Protocol):
         """Whether each output channel is a picture of one input channel."""
 
     @property
+    def reads_all(self) -> bool:
+        """Whether, without a window, an output may depend on any cell of the input."""
+
+    @property
+    def has_gradient(self) -> bool:
+        """Whether it has a backward pass."""
+
+    @property
     def parameters(self) -> Mapping[str, FloatArray]:
         """The arrays it was given, by the names their gradients have."""
 
@@ -125,7 +133,18 @@ class MergeLayer(AnyLayer, Protocol):
         """Return the gradient of each input, and of each parameter by name."""
 
 
-class ChannelwiseDefaults:
+class LayerDefaults:
+    """The answers of most layers."""
+
+    has_gradient: ClassVar[bool] = True
+
+    @property
+    def reads_all(self) -> bool:
+        """Whether, without a window, an output may depend on any cell of the input."""
+        return False
+
+
+class ChannelwiseDefaults(LayerDefaults):
     """The answers of a layer without window and parameters that works channel by channel."""
 
     keeps_channels: ClassVar[bool] = True
@@ -201,30 +220,6 @@ def has_strips(layer: Layer | MergeLayer) -> TypeGuard[Layer]:
     (True, False)
     """
     return hasattr(layer, "stage")
-
-
-def reads_all(layer: AnyLayer) -> bool:
-    """Tell whether an output of a layer without a window may depend on any cell of its input.
-
-    Examples
-    --------
-    >>> from cnncli.network.layers import AddLayer
-    >>> reads_all(AddLayer())
-    False
-    """
-    return bool(getattr(layer, "reads_all", False))
-
-
-def has_gradient(layer: AnyLayer) -> bool:
-    """Tell whether a layer has a backward pass.
-
-    Examples
-    --------
-    >>> from cnncli.network.layers import AddLayer
-    >>> has_gradient(AddLayer())
-    True
-    """
-    return bool(getattr(layer, "has_gradient", True))
 
 
 def border_of(layer: AnyLayer, shape: Shape) -> str | None:

@@ -19,7 +19,14 @@ from cnncli.core.geometry import Box, PaddingLike, Pair, Window, place_window
 from cnncli.errors import ShapeError
 from cnncli.filters.channels import check_channels, layout_notes
 from cnncli.filters.filter import Filter
-from cnncli.network.layers.base import Gradients, Pointwise, RowSource, StripStage, is_open
+from cnncli.network.layers.base import (
+    Gradients,
+    LayerDefaults,
+    Pointwise,
+    RowSource,
+    StripStage,
+    is_open,
+)
 from cnncli.network.layers.pointwise import ActivationLayer, check_per_channel, shared_gradient
 from cnncli.render.options import MapGroup, one_group_each
 
@@ -88,7 +95,7 @@ class OneMap:
 
 
 @dataclass(frozen=True, eq=False)
-class ConvLayer:
+class ConvLayer(LayerDefaults):
     """One convolution: a bank over all channels, or 2-D filters on every channel on its own.
 
     Parameters

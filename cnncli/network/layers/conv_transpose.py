@@ -15,7 +15,7 @@ from cnncli.core.geometry import Axis, Box, PaddingLike, Pair, Window, explicit_
 from cnncli.core.receptive_field import Reading
 from cnncli.errors import OptionError, ShapeError
 from cnncli.filters.filter import Filter
-from cnncli.network.layers.base import Gradients, RowSource, StripStage
+from cnncli.network.layers.base import Gradients, LayerDefaults, RowSource, StripStage
 from cnncli.network.layers.conv import ConvLayer
 from cnncli.render.options import MapGroup, numbered_groups
 
@@ -66,7 +66,7 @@ class _Axis:
 
 
 @dataclass(frozen=True, eq=False)
-class ConvTransposeLayer:
+class ConvTransposeLayer(LayerDefaults):
     """One transposed convolution: what the gradient of a convolution is to its output.
 
     Parameters
