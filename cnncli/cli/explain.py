@@ -68,8 +68,8 @@ class ValueOptions(OptionGroup):
     )
     map: str | None = option(
         "--map", metavar="K", common=True,
-        help="Map of the output, by index or name.  [default: the strong value's; 0 with --at, all "
-        "with --backward]",
+        help="Map of the output, by index or name.  [default: that of the strong value; 0 with "
+        "--at; all with --backward]",
     )
     class_names: str | None = class_names_option
     image: int | None = option(
@@ -85,7 +85,7 @@ class ValueOptions(OptionGroup):
         help="Show also the strongest contributions back to a pixel.",
     )
     blank: bool = flag(
-        "--blank", common=True, help="The playground instead: a page to stack layers on."
+        "--blank", common=True, help="Write the playground to -o: a page to stack layers on."
     )
     channel: str | None = option(
         "--channel", metavar="C",

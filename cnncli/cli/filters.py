@@ -16,7 +16,7 @@ from cnncli.cli.group import (
     typed_command,
 )
 from cnncli.cli.help import HelpfulCommand
-from cnncli.cli.layer_options import layout_option
+from cnncli.cli.layer_options import filter_layout_option
 from cnncli.cli.options import COLORMAP, overwrite_option
 from cnncli.cli.progress import is_terminal_stream, show_steps
 from cnncli.cli.types import AnyParamType, Choice, FilterName, FiniteFloat, Numbers, RangeType
@@ -99,7 +99,7 @@ def list_filters(as_json: bool) -> None:
 @filters.command(
     params=[
         filter_argument,
-        layout_option,
+        filter_layout_option(common=True),
         object_option,
         picture_option,
         range_option,
@@ -108,6 +108,7 @@ def list_filters(as_json: bool) -> None:
     ],
     epilog=_examples(
         "show sobel_v",
+        "show gaussian:1.1",
         "show '0 -1 0; -1 5 -1; 0 -1 0'",
         "show w.safetensors:conv1.weight --filter-layout oihw -o w.png",
         "show model.onnx:conv1 -o weights.png",
@@ -226,6 +227,7 @@ def make() -> None:
     """Make a filter from its formula.
 
     Where a filter is asked for, KIND:VALUE makes it too: gaussian:2.5, box:1x5, gabor:8,theta=30.
+    So cnncli filters show gaussian:1.1 shows the numbers without a file.
     """
 
 

@@ -63,12 +63,12 @@ class GradOptions(OptionGroup):
     class_names: str | None = class_names_option
     upstream: str | None = option(
         "--upstream", metavar="FILE.npy", type=FILE, common=True,
-        help="Start from this gradient of LAYER, or of the last layer.",
+        help="Start from this gradient of a whole layer.",
     )
     overlay: bool = flag("--overlay", common=True, help="Lay the gradient over the grey picture.")
     winners: bool = flag(
         "--winners", common=True,
-        help="Show which cells won in the max pools before the unit.",
+        help="Show the winning cells of the max pools.",
     )
     params: str | None = option(
         "--params", metavar="DIR", common=True,
@@ -116,7 +116,7 @@ class GradResultOptions(ResultOptions):
         default="auto",
         common=True,
         metavar="RANGE",
-        help="Gradients of full blue and red: symmetric, minmax, abs or LO,HI.",
+        help="Gradients of full blue and red: auto, symmetric, minmax, abs or LO,HI.",
     )
     colormap: str = ResultOptions.colormap
 
@@ -139,8 +139,8 @@ def grad(
 
     NETWORK is a network file (.toml) or an ONNX model (.onnx); --filter or --pool is one layer
     instead. IMAGE is a picture, a .npy array or - for standard input. The picture shows the unit's
-    gradient by each pixel: red where a brighter one raises the unit, blue where it lowers it, of
-    the channel with the strongest gradient. A .npy output holds all channels.
+    gradient by each pixel: red where a brighter pixel raises the unit, blue where it lowers it. Of
+    a pixel's channels the strongest is shown; a .npy output holds all.
     """
     from cnncli.batch.report import Report
     from cnncli.batch.sources import gather_one

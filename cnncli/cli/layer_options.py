@@ -30,15 +30,20 @@ PADDING: Final = Numbers(
 )
 POOL_MODE: Final = Choice(POOL_MODES, {"avg": "average", "mean": "average"})
 
+
 # fmt: off
-layout_option = option(
-    "--filter-layout", type=Choice(FILTER_LAYOUTS), default="hwio",
-    help="Order of the axes in filter files: hwio as in Keras, oihw as in PyTorch and ONNX.",
-)
+def filter_layout_option(**settings: Any) -> Any:
+    """Return the option --filter-layout."""
+    return option(
+        "--filter-layout", type=Choice(FILTER_LAYOUTS), default="hwio",
+        help="Order of the axes in filter files: hwio as in Keras, oihw as in PyTorch and ONNX.",
+        **settings,
+    )
 
 
 _BORDER: Final = (
-    "Border: same (keeps the size), same-lower, valid (none), N, H,W or TOP,BOTTOM,LEFT,RIGHT."
+    "Border: same (keeps the size at stride 1), same-lower (the odd cell upper left), valid "
+    "(none), N, H,W or TOP,BOTTOM,LEFT,RIGHT."
 )
 
 
@@ -76,7 +81,7 @@ def _filter_option(**settings: Any) -> Any:
     return option(
         "-f", "--filter", type=FilterName(), multiple=True, metavar="FILTER", common=True,
         help='File, built-in name, gaussian:2.5, model.onnx:LAYER, - or numbers such as '
-        '"0 -1 0; -1 5 -1; 0 -1 0". Several make one bank.',
+        '"1 0 -1". Several make one bank.',
         **settings,
     )
 
@@ -86,12 +91,12 @@ class ConvOptions(OptionGroup):
     """The layer of `conv`."""
 
     filter_texts: tuple[str, ...] = _filter_option(required=True)
-    filter_layout: str = layout_option
+    filter_layout: str = filter_layout_option()
     bias: str | None = option(
         "--bias", metavar="NUMBER|FILE", common=True, help="Added to each map.  [default: 0]"
     )
     flip: bool = flag(
-        "--flip", common=True, help="Turn the filter by 180 degrees: convolution in mathematics."
+        "--flip", common=True, help="Turn the filter by 180 degrees."
     )
     normalize: bool = flag("--normalize", help="Divide each filter by its sum.")
     activation: str = option(
@@ -106,7 +111,7 @@ class ConvOptions(OptionGroup):
     pad_value: float | None = PadOptions.pad_value
     dilation: int | Pair = option(
         "--dilation", type=ONE_OR_TWO, default=1, common=True,
-        help="Distance between the cells of the window.",
+        help="Spacing of the window's cells.",
     )
     groups: int = option(
         "--groups", type=WholeNumber(min=1), default=1, metavar="G",
@@ -166,14 +171,15 @@ class LayerOptions(OptionGroup):
         "--pool", type=POOL_MODE, metavar="MODE", common=True,
         help="A pool instead: max, average, min or lp.",
     )
-    filter_layout: str = layout_option
+    filter_layout: str = ConvOptions.filter_layout
     bias: str | None = ConvOptions.bias
     flip: bool = ConvOptions.flip
     normalize: bool = ConvOptions.normalize
     activation: str = ConvOptions.activation
     size: int | Pair | str = option(
         "--size", type=Numbers((1, 2), 1, "N|H,W|global", words=("global",)), default=2,
-        common=True, help="Size of the pool's window; of a NETWORK, what pictures are resized to.",
+        show_default=False, common=True,
+        help="Size of a pool's window, or that pictures get for NETWORK.  [default: 2, or its own]",
     )
     stride: int | Pair | None = option(
         "--stride", type=ONE_OR_TWO, common=True,

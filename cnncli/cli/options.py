@@ -172,14 +172,14 @@ class BatchOptions(OptionGroup):
     images: tuple[str, ...] = argument("images", metavar="[IMAGE]...", nargs=-1, type=FILE_OR_STDIN)
     recursive: bool = flag(
         "-r", "--recursive", common=True,
-        help="Take sub-folders too, and make them again below the output folder.",
+        help="Take sub-folders too; the output folder gets the same ones.",
     )
     files_from: str | None = option(
         "--files-from", metavar="FILE", type=FILE_OR_STDIN,
         help="Take the images named in FILE, one a line or ended by NULs; - is standard input.",
     )
     jobs: int | None = option(
-        "-j", "--jobs", type=WholeNumber(min=1), metavar="N",
+        "-j", "--jobs", type=WholeNumber(min=1), metavar="N", common=True,
         help="Use N worker processes, or N threads for a single image.  [default: the cores]",
     )
     timeout: float | None = option(
@@ -212,9 +212,9 @@ class BatchOptions(OptionGroup):
     )
 
 
-FIELDS: Final = "{stem} {name} {dir} {op} {filter} {map} {ext}"
-_IN_FOLDER: Final = "a file for each map; sub-folders of -r and ** are made again in it"
+FIELDS: Final = "{stem} {name} {dir} {ext}, {op} (the command), {filter} {map}"
 LAYER_FIELDS: Final = FIELDS.replace("{map}", "{layer} {map}")
+_IN_FOLDER: Final = "a file for each map"
 
 
 def output_option(folder: str, fields: str, default: str) -> Any:
@@ -299,7 +299,5 @@ class LayerResultOptions(ResultOptions):
     """The same, of the layers of a network."""
 
     output: str | None = output_option(
-        _IN_FOLDER.replace("file for each map", "sheet for each layer"),
-        LAYER_FIELDS,
-        "{stem}-{layer}.png",
+        "a sheet for each layer", LAYER_FIELDS, "{stem}-{layer}.png"
     )

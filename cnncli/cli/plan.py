@@ -96,9 +96,9 @@ def plan(options: PlanOptions) -> None:
 
     NETWORK is a network file (.toml) or an ONNX model (.onnx). For each layer the table has the
     output's shape with its formula, padding, parameters, multiply-adds, receptive field (size,
-    step, centre of the first unit) and memory. Behind layers that make maps larger, the size is
-    that of the unit in the middle, the step an average. A warning names rows and columns that
-    are never read. Neither pixels nor weights are read.
+    step, centre of the first unit) and memory. Where the fields of a layer differ in size, the size
+    is that of the unit in the middle and the step is the average. A warning names rows and columns
+    that are never read. Neither pixels nor weights are read.
     """
     from cnncli.io.urls import local_path
     from cnncli.network.load import load_model

@@ -234,7 +234,9 @@ _GENERATORS = (
         "derivative across an edge, binomial smoothing along it",
         (
             Parameter("size", "int", 3, "rows and columns, odd, 3 to 31"),
-            Parameter("axis", "choice", "h", "h: horizontal edges, v: vertical edges", ("h", "v")),
+            Parameter(
+                "axis", "choice", "h", "which edges it finds: h horizontal, v vertical", ("h", "v")
+            ),
         ),
     ),
     Generator(

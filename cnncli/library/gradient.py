@@ -62,8 +62,8 @@ class GradientResult:
     def input(self) -> MapsArray:
         """By each pixel, shape (H, W, C), or (N, H, W, C) of a batch.
 
-        Its picture is that of `cnncli grad`: the channel with the strongest gradient, red where
-        a brighter pixel raises the unit, blue where it lowers it.
+        Its picture is that of `cnncli grad`: red where a brighter pixel raises the unit, blue where
+        it lowers it, of each pixel's channels the strongest.
         """
         numbers, view = (
             plain_view(self.picture.shape, str(self.unit), as_values, self.job.render)

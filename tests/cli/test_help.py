@@ -37,6 +37,9 @@ def commands(group: click.Group = cli, names: tuple[str, ...] = ()) -> Iterator[
 
 
 COMMANDS = sorted(set(commands()))
+LEAVES = [
+    words for words in COMMANDS if sum(other[: len(words)] == words for other in COMMANDS) == 1
+]
 
 
 def options_of(words: tuple[str, ...]) -> list[click.Option]:
@@ -71,9 +74,27 @@ def test_help_is_short_and_help_all_has_every_option(words: tuple[str, ...]) -> 
     assert (short.splitlines()[-1] == last) == (short.count("\n") < full.count("\n"))
 
 
+@pytest.mark.parametrize("words", LEAVES, ids=" ".join)
+def test_help_lists_the_options_of_its_examples(words: tuple[str, ...]) -> None:
+    options, examples = run_cli(*words, "--help").stdout.split("Examples:\n")
+    command = " ".join(("cnncli", *words)) + " "
+    own = [line for line in re.split(r" \| |\n", examples) if line.strip().startswith(command)]
+    used = {name for line in own for name in re.findall(r"(?<= )--?[a-z][a-z-]*", line)}
+    assert used - set(re.findall(r"--?[a-z][a-z-]*", options)) == set()
+
+
 def test_the_first_help_shows_what_people_use_first() -> None:
     text = run_cli("conv", "--help").stdout
-    for name in ("--filter", "--stride", "--padding", "--output", "--range", "--gray", "--show"):
+    for name in (
+        "--filter",
+        "--stride",
+        "--padding",
+        "--output",
+        "--range",
+        "--gray",
+        "--show",
+        "--jobs",
+    ):
         assert name in text
     for name in ("--cluster", "--max-memory", "--algorithm", "--timeout", "--report", "--compress"):
         assert name not in text
@@ -136,7 +157,7 @@ def test_a_misspelled_option_is_answered_with_it_and_where_all_options_are(
     ("given", "shown"),
     [
         (("--stride", "0"), "--help"),
-        (("--jobs", "0"), "--help-all"),
+        (("--jobs", "0"), "--help"),
         (("--timeout", "soon"), "--help-all"),
         (("--max-memory",), "--help-all"),
         (("--range",), "--help"),
