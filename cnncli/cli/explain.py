@@ -27,9 +27,9 @@ from cnncli.errors import quote
 
 if TYPE_CHECKING:
     from cnncli.core.geometry import Pair
-    from cnncli.explain.animation.run import FramesDone
-    from cnncli.explain.page.run import PageDone
-    from cnncli.explain.run import ExplainJob, ExplainResult
+    from cnncli.explain.animation.write import FramesDone
+    from cnncli.explain.page.write import PageDone
+    from cnncli.explain.run import ExplainRequest, ExplainResult
     from cnncli.pipeline.output_names import Source
 
 EXAMPLES = """\b
@@ -160,7 +160,7 @@ def explain(
         _write_playground(value, results)
         return
     from cnncli.batch.sources import gather_one
-    from cnncli.explain.run import ExplainJob, ExplainResult
+    from cnncli.explain.run import ExplainRequest, ExplainResult
     from cnncli.pipeline.networks import with_labels
 
     chosen = network_or_layer(value.paths, layer, frozenset({"layer", "class_names"}))
@@ -175,14 +175,14 @@ def explain(
         name = model.network.names[-1] if value.layer is None else model.find(value.layer)
         is_shown = name in model.shown and results.output is None and not value.backward
         model = model.showing([name] if is_shown else [])
-        job = make(
-            ExplainJob,
+        request = make(
+            ExplainRequest,
             value,
             job=make_job(model, images, results, jobs=1),
             layer=name,
             is_shown=is_shown,
         )
-        done = _explain(job, source, value.backward, results)
+        done = _explain(request, source, value.backward, results)
     if isinstance(done, ExplainResult):
         _print(done, results)
     else:
@@ -194,7 +194,7 @@ BLANK_OPTIONS: Final = frozenset(("blank", "output", "overwrite", "as_json", "qu
 
 def _write_playground(value: ValueOptions, results: ExplanationOptions) -> None:
     """Write the page that needs no image."""
-    from cnncli.explain.page.run import write_playground
+    from cnncli.explain.page.write import write_playground
     from cnncli.pipeline.output_checks import OutputOptions
 
     if value.paths:
@@ -226,17 +226,17 @@ def _check(value: ValueOptions, results: ExplanationOptions) -> None:
 
 
 def _explain(
-    job: ExplainJob, source: Source, backward: bool, results: ExplanationOptions
+    request: ExplainRequest, source: Source, backward: bool, results: ExplanationOptions
 ) -> ExplainResult[Any] | PageDone | FramesDone:
     """Explain an output or an input; write that if it goes to a file: a page, or frames."""
     from cnncli.explain import run
 
     if results.output is None:
-        return run.run_backward(job, source) if backward else run.run(job, source)
+        return run.run_backward(request, source) if backward else run.run(request, source)
     from cnncli.explain.animation.frames import FrameOptions
     from cnncli.explain.write import write_explanation
 
-    return write_explanation(job, source, make(FrameOptions, results), backward)
+    return write_explanation(request, source, make(FrameOptions, results), backward)
 
 
 def _print(result: ExplainResult[Any], results: ExplanationOptions) -> None:

@@ -104,7 +104,7 @@ class BackwardExplanation:
 
 
 def explain_backward(
-    explained: ExplainedLayer, at: Pair, channel: int = 0, index: int | None = None
+    explained: ExplainedLayer, at: Pair, channel: int = 0, map_index: int | None = None
 ) -> BackwardExplanation:
     """Explain which outputs send gradient to one value of a layer's input.
 
@@ -116,7 +116,7 @@ def explain_backward(
         Of the input.
     channel : int
         Of the input.
-    index : int, optional
+    map_index : int, optional
         The only one of the layer's maps that counts; None: all do.
 
     Raises
@@ -142,7 +142,7 @@ def explain_backward(
     """
     source, layer = explained.only_input, explained.layer
     check_position(at, source.shape[1:3], "input")
-    chosen = _chosen_channels(explained, index)
+    chosen = _chosen_channels(explained, map_index)
     # Values that are not finite are shown as they are.
     with np.errstate(all="ignore"):
         paths = tuple(_paths(explained, at, channel, chosen))
@@ -157,8 +157,8 @@ def explain_backward(
         channel_name=source.names[channel],
         input_shape=source.shape[1:],
         output_shape=explained.output_shape[1:],
-        map=index,
-        map_name="" if index is None else explained.groups[index].name,
+        map=map_index,
+        map_name="" if map_index is None else explained.groups[map_index].name,
         pad_mode=explained.pad_mode,
         activation=getattr(layer, "activation", "none"),
         value=float(source.rows(at[0], at[0] + 1)[0, 0, at[1], channel]),
@@ -168,7 +168,7 @@ def explain_backward(
 
 
 def window_gradients(
-    explained: ExplainedLayer, outputs: Iterable[Pair], channel: int, index: int | None
+    explained: ExplainedLayer, outputs: Iterable[Pair], channel: int, map_index: int | None
 ) -> Iterator[AddedWindow]:
     """Yield what the windows of some outputs add to the gradient of one channel of the input.
 
@@ -179,7 +179,7 @@ def window_gradients(
     outputs : iterable of (row, column)
     channel : int
         Of the input.
-    index : int, optional
+    map_index : int, optional
         The only one of the layer's maps that counts; None: all do.
 
     Examples
@@ -193,7 +193,7 @@ def window_gradients(
     >>> [window.added.tolist() for window in window_gradients(conv, [(0, 1)], 0, None)]
     [[[1.0, 2.0]]]
     """
-    layer, chosen = explained.layer, _chosen_channels(explained, index)
+    layer, chosen = explained.layer, _chosen_channels(explained, map_index)
     if isinstance(layer, ConvLayer):
         yield from _conv_windows(explained, layer, outputs, channel, chosen)
         return
@@ -226,9 +226,13 @@ def _conv_windows(
         yield AddedWindow(output, axes, tuple(readers), weights, upstream, added)
 
 
-def _chosen_channels(explained: ExplainedLayer, index: int | None) -> Sequence[int]:
+def _chosen_channels(explained: ExplainedLayer, map_index: int | None) -> Sequence[int]:
     """The channels of one map of the output; of all maps where none is named."""
-    return range(explained.output_shape[3]) if index is None else explained.groups[index].channels
+    return (
+        range(explained.output_shape[3])
+        if map_index is None
+        else explained.groups[map_index].channels
+    )
 
 
 def _paths(

@@ -268,7 +268,7 @@ def check_position(at: Pair, size: Pair, what: str) -> None:
 
 
 def strongest_output(
-    explained: ExplainedLayer, index: int | None = None, within: Box | None = None
+    explained: ExplainedLayer, map_index: int | None = None, within: Box | None = None
 ) -> tuple[int, Pair, str]:
     """Return the map and position of the output that is explained for want of a choice, and why.
 
@@ -279,7 +279,7 @@ def strongest_output(
     Parameters
     ----------
     explained : ExplainedLayer
-    index : int, optional
+    map_index : int, optional
         The only map that is looked at; by default all are.
     within : (rows, columns), optional
         The outputs of which the one with the largest value is taken.
@@ -316,7 +316,7 @@ def strongest_output(
     strength = np.where(np.isnan(values), -np.inf, sized)
     best: tuple[float, int, Pair] | None = None
     for number, group in enumerate(explained.groups):
-        if index not in (None, number):
+        if map_index not in (None, number):
             continue
         one = strength[:, :, list(group.channels)].max(axis=2)
         row, col = (int(k) for k in np.unravel_index(int(one.argmax()), one.shape))

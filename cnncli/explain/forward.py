@@ -32,7 +32,7 @@ from cnncli.network.layers import (
 from cnncli.network.layers.conv import OneMap
 
 
-def explain(explained: ExplainedLayer, at: Pair, index: int = 0) -> Explanation:
+def explain(explained: ExplainedLayer, at: Pair, map_index: int = 0) -> Explanation:
     """Explain how one position of a layer's output gets its value.
 
     Parameters
@@ -40,7 +40,7 @@ def explain(explained: ExplainedLayer, at: Pair, index: int = 0) -> Explanation:
     explained : ExplainedLayer
     at : (row, column)
         Of the output.
-    index : int
+    map_index : int
         Which of the layer's maps.
 
     Returns
@@ -66,7 +66,7 @@ def explain(explained: ExplainedLayer, at: Pair, index: int = 0) -> Explanation:
     """
     n_H, n_W, n_C = explained.output_shape[1:]
     check_position(at, (n_H, n_W), "output")
-    layer, group, axes = explained.layer, explained.groups[index], explained.place_window(at)
+    layer, group, axes = explained.layer, explained.groups[map_index], explained.place_window(at)
     spread = find_spread(explained, at)
     names, fast = explained.output_names, explained.output(at[0], at[0] + 1)[0, at[1]]
     # Values that are not finite are shown as they are.
@@ -91,7 +91,7 @@ def explain(explained: ExplainedLayer, at: Pair, index: int = 0) -> Explanation:
         padding=padding_of(axes or spread),
         pad_mode=explained.pad_mode,
         pad_value=getattr(layer, "pad_value", 0.0),
-        map=index,
+        map=map_index,
         map_name=group.name,
         maps=len(explained.groups),
         dtype=explained.dtype.name,

@@ -40,7 +40,7 @@ MOST_VALUES: Final = 2**22
 
 
 @dataclass(frozen=True)
-class ExplainJob:
+class ExplainRequest:
     """What is to be explained.
 
     Parameters
@@ -102,7 +102,7 @@ class ExplainResult(Generic[AnyExplanation]):
     trail: Trail | None = None
 
 
-def run(job: ExplainJob, source: Source) -> ExplainResult[Explanation]:
+def run(request: ExplainRequest, source: Source) -> ExplainResult[Explanation]:
     """Read an image and explain one position of one layer's output.
 
     Raises
@@ -112,31 +112,31 @@ def run(job: ExplainJob, source: Source) -> ExplainResult[Explanation]:
     """
     # Values of an image that are not finite are shown as they are.
     with np.errstate(all="ignore"):
-        explained, picture = _open(job, source)
+        explained, picture = _open(request, source)
         groups, choices = explained.groups, []
         names = [group.name for group in groups]
-        index = None if job.map is None else find_index("--map", job.map, names)
-        is_any_map = job.map is None and len(groups) > 1
-        if job.at is None:
-            unpadded = _outputs_without_padding(job.job.network, explained)
-            index, at, why = strongest_output(explained, index, unpadded)
+        map_index = None if request.map is None else find_index("--map", request.map, names)
+        is_any_map = request.map is None and len(groups) > 1
+        if request.at is None:
+            unpadded = _outputs_without_padding(request.job.network, explained)
+            map_index, at, why = strongest_output(explained, map_index, unpadded)
             if is_any_map or not explained.is_scores:
-                chosen = f"--at {at[0]},{at[1]}{f' --map {index}' if is_any_map else ''}"
+                chosen = f"--at {at[0]},{at[1]}{f' --map {map_index}' if is_any_map else ''}"
                 choices.append(f"{chosen} was chosen: {why}")
         else:
-            index, at = index or 0, job.at
+            map_index, at = map_index or 0, request.at
             if is_any_map:
                 choices.append(f"map 0 of {len(groups)} is shown; --map K shows another")
-        if job.is_shown:
-            explained, stored_at, stored_index = _stored(job, picture, explained, at, index)
+        if request.is_shown:
+            explained, stored_at, stored_map = _stored(request, picture, explained, at, map_index)
             choices.append(
-                f"row {at[0]}, column {at[1]} of map {index} of {job.layer} is stored as row "
-                f"{stored_at[0]}, column {stored_at[1]} of map {stored_index}"
+                f"row {at[0]}, column {at[1]} of map {map_index} of {request.layer} is stored as "
+                f"row {stored_at[0]}, column {stored_at[1]} of map {stored_map}"
             )
-            at, index = stored_at, stored_index
-        explanation = explain(explained, at, index)
-        trail = _trail(job, picture, explanation) if job.trail else None
-    notes = _notes(job, picture)
+            at, map_index = stored_at, stored_map
+        explanation = explain(explained, at, map_index)
+        trail = _trail(request, picture, explanation) if request.trail else None
+    notes = _notes(request, picture)
     return ExplainResult(explanation, explained, picture, notes, (*notes, *choices), trail)
 
 
@@ -151,7 +151,7 @@ def _outputs_without_padding(network: Network, explained: ExplainedLayer) -> Box
     return inner_cells(network, explained.inputs[0].shape)
 
 
-def run_backward(job: ExplainJob, source: Source) -> ExplainResult[BackwardExplanation]:
+def run_backward(request: ExplainRequest, source: Source) -> ExplainResult[BackwardExplanation]:
     """Read an image and explain the gradient of one value of a layer's input.
 
     Raises
@@ -160,29 +160,29 @@ def run_backward(job: ExplainJob, source: Source) -> ExplainResult[BackwardExpla
         As `run` says.
     """
     with np.errstate(all="ignore"):
-        explained, picture = _open(job, source)
+        explained, picture = _open(request, source)
         _, n_H, n_W, n_C = explained.only_input.shape
-        channel = find_index("--channel", job.channel, explained.only_input.names)
-        are_scores = (n_H, n_W) == (1, 1) and job.channel is None and job.map is None
+        channel = find_index("--channel", request.channel, explained.only_input.names)
+        are_scores = (n_H, n_W) == (1, 1) and request.channel is None and request.map is None
         names = [group.name for group in explained.groups]
-        index = None if job.map is None else find_index("--map", job.map, names)
-        if index is not None and job.channel is None and explained.layer.keeps_channels:
-            channel = explained.groups[index].channels[0] % n_C
+        map_index = None if request.map is None else find_index("--map", request.map, names)
+        if map_index is not None and request.channel is None and explained.layer.keeps_channels:
+            channel = explained.groups[map_index].channels[0] % n_C
         elif are_scores:
             scores = explained.only_input.read((slice(0, 1), slice(0, 1)))[0, 0, 0]
             channel = int(np.where(np.isnan(scores), -np.inf, scores).argmax())
-        at = (n_H // 2, n_W // 2) if job.at is None else job.at
-        explanation = explain_backward(explained, at, channel, index)
-    notes, choices = _notes(job, picture), []
-    if job.at is None:
+        at = (n_H // 2, n_W // 2) if request.at is None else request.at
+        explanation = explain_backward(explained, at, channel, map_index)
+    notes, choices = _notes(request, picture), []
+    if request.at is None:
         choices.append(f"--at {at[0]},{at[1]} was chosen: the middle of the input")
-    if job.channel is None and n_C > 1:
+    if request.channel is None and n_C > 1:
         largest = ", the largest value" if are_scores else ""
         choices.append(f"channel {channel} of {n_C} is shown{largest}; --channel C shows another")
     return ExplainResult(explanation, explained, picture, notes, (*notes, *choices))
 
 
-def _open(request: ExplainJob, source: Source) -> tuple[ExplainedLayer, Picture]:
+def _open(request: ExplainRequest, source: Source) -> tuple[ExplainedLayer, Picture]:
     job, image = request.job, request.image or 0
     picture = read_source(source, job.read)
     count = picture.shape[0]
@@ -192,28 +192,28 @@ def _open(request: ExplainJob, source: Source) -> tuple[ExplainedLayer, Picture]
 
 
 def _stored(
-    job: ExplainJob, picture: Picture, shown: ExplainedLayer, at: Pair, index: int
+    request: ExplainRequest, picture: Picture, shown: ExplainedLayer, at: Pair, map_index: int
 ) -> tuple[ExplainedLayer, Pair, int]:
     """Return the layer that another one shows, and where a value of it is stored there."""
     view, (source,) = shown.layer, shown.inputs
     assert isinstance(view, ViewLayer)
     check_position(at, shown.output_shape[1:3], "output")
-    row, column, channel = view.source(source.shape, (*at, index))
-    explained = find_layer(job.job.network, picture, source.name, job.image or 0)
+    row, column, channel = view.source(source.shape, (*at, map_index))
+    explained = find_layer(request.job.network, picture, source.name, request.image or 0)
     return replace(explained, name=shown.name), (row, column), channel
 
 
-def _trail(job: ExplainJob, picture: Picture, explanation: Explanation) -> Trail:
+def _trail(request: ExplainRequest, picture: Picture, explanation: Explanation) -> Trail:
     """Follow the strongest contributions to the value that is explained."""
-    network, name = job.job.network, explanation.layer
-    start = network.node(name).inputs[0] if job.is_shown else name
+    network, name = request.job.network, explanation.layer
+    start = network.node(name).inputs[0] if request.is_shown else name
     layers = every_layer(network.until(start), picture, explanation.image)
     trail = find_trail(layers, start, explanation.at, explanation.map)
     first, *others = trail.units
     return replace(trail, units=(replace(first, layer=name), *others))
 
 
-def _notes(request: ExplainJob, picture: Picture) -> tuple[str, ...]:
+def _notes(request: ExplainRequest, picture: Picture) -> tuple[str, ...]:
     count, shape = picture.shape[0], (1, *picture.shape[1:])
     notes = (*request.job.notes, *picture.notes, *request.job.network.notes(shape))
     if request.image is not None or count == 1:

@@ -125,7 +125,7 @@ class _Contribution:
 
 
 @np.errstate(all="ignore")
-def find_trail(layers: Layers, name: str, at: Pair, index: int = 0) -> Trail:
+def find_trail(layers: Layers, name: str, at: Pair, map_index: int = 0) -> Trail:
     """Follow the strongest contributions from one value of a network back to its input.
 
     The strongest is the largest in magnitude of weight times value, the first of equal ones; a NaN
@@ -140,7 +140,7 @@ def find_trail(layers: Layers, name: str, at: Pair, index: int = 0) -> Trail:
         Of the layer that the trail begins at.
     at : (row, column)
         Of its output.
-    index : int
+    map_index : int
         Its map; of a map of three channels the one of largest magnitude is followed.
 
     Returns
@@ -159,7 +159,7 @@ def find_trail(layers: Layers, name: str, at: Pair, index: int = 0) -> Trail:
     """
     explained = layers(name)
     values = explained.output(at[0], at[0] + 1)[0, at[1]]
-    channel = max(explained.groups[index].channels, key=lambda number: abs(values[number]))
+    channel = max(explained.groups[map_index].channels, key=lambda number: abs(values[number]))
     units = [_unit(explained, (*at, channel), float(values[channel]))]
     while explained.layer.has_gradient:
         found = _strongest(explained, units[-1])
@@ -182,8 +182,8 @@ def _unit(
 ) -> TrailUnit:
     """A value of a layer's output."""
     row, column, channel = cell
-    index, name = _map_of(explained, channel), explained.output_names[channel]
-    place = index, name, channel, row, column
+    map_index, name = _map_of(explained, channel), explained.output_names[channel]
+    place = map_index, name, channel, row, column
     return TrailUnit(explained.name, explained.layer.op, *place, value, *terms)
 
 

@@ -9,20 +9,20 @@ from cnncli.explain.page.file_names import is_page
 # What makes pages and what draws frames is imported where it is needed: each starts sooner alone.
 if TYPE_CHECKING:
     from cnncli.explain.animation.frames import FrameOptions
-    from cnncli.explain.animation.run import FramesDone
-    from cnncli.explain.page.run import PageDone
-    from cnncli.explain.run import ExplainJob
+    from cnncli.explain.animation.write import FramesDone
+    from cnncli.explain.page.write import PageDone
+    from cnncli.explain.run import ExplainRequest
     from cnncli.pipeline.output_names import Source
 
 
 def write_explanation(
-    job: ExplainJob, source: Source, frames: FrameOptions, backward: bool = False
+    request: ExplainRequest, source: Source, frames: FrameOptions, backward: bool = False
 ) -> PageDone | FramesDone:
     """Explain a value of one image in a file: a page or frames, as its name says.
 
     Parameters
     ----------
-    job : ExplainJob
+    request : ExplainRequest
         Its output names the file.
     source : Source
         The image.
@@ -36,10 +36,10 @@ def write_explanation(
     CnnCliError
         As `write_page` and `write_frames` say.
     """
-    if is_page(job.job.output.output or ""):
-        from cnncli.explain.page.run import write_page
+    if is_page(request.job.output.output or ""):
+        from cnncli.explain.page.write import write_page
 
-        return write_page(job, source, backward)
-    from cnncli.explain.animation.run import write_frames
+        return write_page(request, source, backward)
+    from cnncli.explain.animation.write import write_frames
 
-    return write_frames(job, source, frames, backward)
+    return write_frames(request, source, frames, backward)

@@ -17,8 +17,8 @@ from cnncli.errors import CnnCliError, OptionError
 from cnncli.explain.animation.frames import FrameOptions
 from cnncli.explain.backward import BackwardExplanation
 from cnncli.explain.model import Explanation
-from cnncli.explain.page.run import make_page
-from cnncli.explain.run import ExplainJob, ExplainResult, run, run_backward
+from cnncli.explain.page.write import make_page
+from cnncli.explain.run import ExplainRequest, ExplainResult, run, run_backward
 from cnncli.explain.text.forward import TextOptions
 from cnncli.explain.text.result import result_lines
 from cnncli.explain.trail import Trail
@@ -44,7 +44,7 @@ class ExplainedValue:
     ----------
     result : ExplainResult
         ``result.explanation`` has all numbers.
-    job : ExplainJob
+    job : ExplainRequest
         What was asked for.
     source : Source
         The image.
@@ -53,7 +53,7 @@ class ExplainedValue:
     """
 
     result: ExplainResult[Explanation] | ExplainResult[BackwardExplanation]
-    job: ExplainJob
+    job: ExplainRequest
     source: Source
     height: int = 800
 
@@ -116,10 +116,10 @@ class ExplainedValue:
         """
         options = FrameOptions(cells, fps, frames)
         output = OutputOptions(output=os.fspath(path), overwrite=overwrite)
-        job = replace(self.job, job=replace(self.job.job, output=output))
+        request = replace(self.job, job=replace(self.job.job, output=output))
         is_backward = isinstance(self.result.explanation, BackwardExplanation)
-        with work_on(self.source, job.job.read.max_memory):
-            write_explanation(job, self.source, options, is_backward)
+        with work_on(self.source, request.job.read.max_memory):
+            write_explanation(request, self.source, options, is_backward)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -252,7 +252,7 @@ def explain_model(
     if trail and backward:
         raise OptionError("--trail is for the way to an output, without --backward")
     source = source_of(image, reading)
-    request = ExplainJob(
+    request = ExplainRequest(
         job=make_job(model, reading, call, jobs=1, read_too=model.files),
         layer=model.network.names[-1] if layer is None else model.find(layer),
         at=at,

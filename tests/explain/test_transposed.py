@@ -13,7 +13,7 @@ from cnncli.explain.backward import explain_backward
 from cnncli.explain.explained_layer import ExplainedLayer, array_input
 from cnncli.explain.forward import explain
 from cnncli.explain.text.backward import backward_lines
-from cnncli.explain.text.forward import TextOptions, text_lines
+from cnncli.explain.text.forward import TextOptions, forward_lines
 from cnncli.explain.trail import find_trail
 from cnncli.filters.filter import from_array
 from cnncli.network.graph import input_groups
@@ -122,7 +122,7 @@ SMALL = ConvTransposeLayer(
 
 def test_the_text_shows_cells_weights_products_and_reach() -> None:
     one = subject(SMALL, np.arange(1.0, 5.0).reshape(1, 2, 2, 1))
-    assert text_lines(explain(one, (2, 2)), TextOptions()) == [
+    assert forward_lines(explain(one, (2, 2)), TextOptions()) == [
         "up, transposed convolution, map 0: the output at row 2, column 2 of 5x5",
         "each input cell adds its value times the filter to the output; here are the",
         "products that fall on this value",
@@ -151,7 +151,7 @@ def test_the_text_shows_cells_weights_products_and_reach() -> None:
 
 def test_where_no_cell_reaches_only_the_bias_is_left() -> None:
     one = subject(LAYERS["with gaps"])
-    told = text_lines(explain(one, (2, 3)), TextOptions())
+    told = forward_lines(explain(one, (2, 3)), TextOptions())
     assert "made of    no row of the input: it falls between those that the kernel reaches" in told
     assert told[-4:] == [
         "sum        0, of 0 products",

@@ -6,8 +6,8 @@ import textwrap
 
 from cnncli.explain.animation.frames import Animation
 from cnncli.explain.model import Block, Explanation
-from cnncli.explain.text.forward import LABEL, result_lines
-from cnncli.explain.text.panels import factor, number
+from cnncli.explain.text.forward import LABEL, sum_lines
+from cnncli.explain.text.panels import factor_text, number_text
 from cnncli.explain.text.phrases import channel_name
 
 Lines = tuple[tuple[str, str], ...]
@@ -46,7 +46,7 @@ def _lines(animation: Animation, explanation: Explanation, width: int) -> Lines:
     for index in dict.fromkeys(channel.step for channel in animation.channels):
         step = explanation.steps[index]
         # From the sum to the result; of several output channels a line for each.
-        texts = result_lines(explanation, step, width + LABEL)
+        texts = sum_lines(explanation, step, width + LABEL)
         parts = [(text[:LABEL].strip(), text[LABEL:]) for text in texts]
         if not animation.has_bias:
             parts = [part for part in parts if part[0] != "bias"]
@@ -62,11 +62,11 @@ def _products(block: Block, width: int) -> list[str]:
     assert block.weights is not None
     terms = []
     for value, weight in zip(block.window.flat, block.weights.flat, strict=True):
-        terms.append(f"{float(value):.4g}\xa0x\xa0{factor(float(weight))}")
+        terms.append(f"{float(value):.4g}\xa0x\xa0{factor_text(float(weight))}")
     for count in range(len(terms), 0, -1):
         rest = len(terms) - count
         more = f" + {rest} more products" if rest else ""
-        text = f"{' + '.join(terms[:count])}{more} = {number(block.sum)}"
+        text = f"{' + '.join(terms[:count])}{more} = {number_text(block.sum)}"
         lines = textwrap.wrap(text, width)
         if len(lines) <= MOST_LINES:
             break

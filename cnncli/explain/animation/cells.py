@@ -199,7 +199,7 @@ def draw_head(draw: Draw, grid: CellGrid, name: str, right: int) -> None:
     draw_text(draw, at, name, TEXT, INK, right - grid.left)
 
 
-def number_lines(
+def draw_line_numbers(
     draw: Draw, grid: CellGrid, rows: Sequence[int | None], cols: Sequence[int | None]
 ) -> None:
     """Write the numbers of rows and columns beside them, each that there is room for."""

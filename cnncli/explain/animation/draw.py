@@ -40,11 +40,11 @@ from cnncli.explain.animation.cells import (
     draw_caption,
     draw_cell,
     draw_head,
+    draw_line_numbers,
     draw_sign,
     draw_text,
     mark,
     mark_window,
-    number_lines,
     text_length,
 )
 from cnncli.explain.animation.frames import Animation
@@ -220,7 +220,7 @@ def _draw_still(draw: Draw, animation: Animation, layout: FrameLayout) -> None:
         name = kind if block.weights is None else "weights"
         beside = [grid.left - 8 for _, row, grid in layout.outputs if row == k]
         draw_head(draw, middle, name, min(beside, default=layout.width - MARGIN))
-        number_lines(draw, inputs, rows, cols)
+        draw_line_numbers(draw, inputs, rows, cols)
         padding, unread = animation.padding, animation.unread
         for at, value in np.ndenumerate(channel.crop):
             is_padding = bool(padding[at])
@@ -241,7 +241,7 @@ def _draw_still(draw: Draw, animation: Animation, layout: FrameLayout) -> None:
     rows, cols = tuple(animation.rows.outputs), tuple(animation.cols.outputs)
     for step, _, grid in layout.outputs:
         draw_head(draw, grid, _output_name(animation, step), layout.width - 4)
-        number_lines(draw, grid, rows, cols)
+        draw_line_numbers(draw, grid, rows, cols)
         for row, col in np.ndindex(len(rows), len(cols)):
             draw.rectangle(grid.box(row, col), fill=EMPTY, outline=LINE)
 

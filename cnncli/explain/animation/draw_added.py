@@ -37,15 +37,15 @@ from cnncli.explain.animation.cells import (
     draw_caption,
     draw_cell,
     draw_head,
+    draw_line_numbers,
     draw_sign,
     draw_text,
     mark,
     mark_window,
-    number_lines,
     text_length,
 )
 from cnncli.explain.model import AddedWindow, padding_of
-from cnncli.explain.text.panels import MARKED, choose_colours, factor, number
+from cnncli.explain.text.panels import MARKED, choose_colours, factor_text, number_text
 from cnncli.network.layers import FloatArray
 
 MOST_TERMS = 4
@@ -198,7 +198,7 @@ def _draw_still(draw: Draw, animation: AddedWindows, layout: AddedLayout) -> Non
             name += f", {animation.names[k]}"
         draw_head(draw, grid, name, layout.weights[k].left - 8)
         draw_head(draw, layout.weights[k], labels.weights, layout.added.left - 8)
-        number_lines(draw, grid, rows, cols)
+        draw_line_numbers(draw, grid, rows, cols)
         for frame in range(len(animation.windows)):
             if animation.values_are_input:
                 _draw_values(draw, animation, layout, frame)
@@ -207,7 +207,7 @@ def _draw_still(draw: Draw, animation: AddedWindows, layout: AddedLayout) -> Non
     total = layout.total
     draw_head(draw, layout.added, "added", total.left - 8)
     draw_head(draw, total, labels.total, layout.width - 4)
-    number_lines(draw, total, animation.rows.window.cells, animation.cols.window.cells)
+    draw_line_numbers(draw, total, animation.rows.window.cells, animation.cols.window.cells)
 
 
 def _with_gaps(cells: Sequence[int], gap: int) -> list[int | None]:
@@ -324,7 +324,7 @@ def added_caption(animation: AddedWindows, frame: int) -> list[tuple[str, str]]:
     cell = _shown_cell(animation)
     text = f"{cell_name} is not among the cells shown"
     if cell is not None:
-        text = f"{number(float(animation.totals[frame][cell]))} at {cell_name}, {state}"
+        text = f"{number_text(float(animation.totals[frame][cell]))} at {cell_name}, {state}"
     return [
         (labels.place, f"row {window.at[0]}, column {window.at[1]}"),
         ("added", f"{_added_text(window, at)} to {cell_name}"),
@@ -346,8 +346,8 @@ def _added_text(window: AddedWindow, at: Pair) -> str:
     ]
     if not terms:
         return "nothing"
-    total = number(sum(weight * value for weight, value in terms))
+    total = number_text(sum(weight * value for weight, value in terms))
     if len(terms) > MOST_TERMS:
         return f"the sum of {len(terms)} products, {total},"
-    written = [f"{factor(value)} x {factor(weight)}" for weight, value in terms]
+    written = [f"{factor_text(value)} x {factor_text(weight)}" for weight, value in terms]
     return f"{' + '.join(written)} = {total}"

@@ -184,7 +184,7 @@ class Animation:
 
 
 def plan_animation(
-    explained: ExplainedLayer, at: Pair, options: FrameOptions, index: int = 0
+    explained: ExplainedLayer, at: Pair, options: FrameOptions, map_index: int = 0
 ) -> Animation:
     """Explain every position of the window around one.
 
@@ -195,7 +195,7 @@ def plan_animation(
     at : (row, column)
         Of the output.
     options : FrameOptions
-    index : int
+    map_index : int
         Which of the layer's maps.
 
     Raises
@@ -223,7 +223,7 @@ def plan_animation(
             hint="--layer takes a convolution or a pool of the network",
         )
     check_position(at, explained.output_shape[1:3], "output")
-    first = explain(explained, at, index)
+    first = explain(explained, at, map_index)
     chosen, channel_notes = _choose_channels(first)
     axes = window.rows, window.cols
     counts = cell_counts(options.cells, axes, [5 if len(chosen) == 1 else 3] * 2)
@@ -232,7 +232,7 @@ def plan_animation(
     (downs, acrosses), notes = limit_frames((rows.outputs, cols.outputs), at, options.most)
     positions = [(row, col) for row in downs for col in acrosses]
     explanations = (
-        explain(explained, position, index)
+        explain(explained, position, map_index)
         for position in track(positions, "explaining the frames", len(positions))
     )
     windows = rows.window, cols.window

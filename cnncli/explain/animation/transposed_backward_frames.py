@@ -46,8 +46,8 @@ def plan_transposed_backward_animation(
     """
     layer, shape = explained.layer, explained.inputs[0].shape
     assert isinstance(layer, ConvTransposeLayer)
-    index = explanation.map
-    chosen = slice(None) if index is None else list(explained.groups[index].channels)
+    map_index = explanation.map
+    chosen = slice(None) if map_index is None else list(explained.groups[map_index].channels)
     convolution, read = _convolution(layer, shape)
     upstream = np.zeros((1, *read, layer.channels_out), explained.dtype)
     upstream[..., chosen] = 1

@@ -25,7 +25,7 @@ from cnncli.explain.animation.frames import (
 )
 from cnncli.explain.explained_layer import ExplainedLayer
 from cnncli.explain.model import AxisWindow, Explanation, padding_of
-from cnncli.explain.text.panels import number
+from cnncli.explain.text.panels import number_text
 from cnncli.explain.text.phrases import channel_name, summary, title
 from cnncli.explain.transposed import added_windows, bias_of
 from cnncli.network.layers import ConvTransposeLayer, Shape
@@ -170,5 +170,5 @@ def _remarks(is_cut: bool, is_unfinished: bool, bias: float) -> list[str]:
     if is_unfinished:
         remarks.append("yellow: input cells that are not shown add to it too")
     if bias:
-        remarks.append(f"it begins as the bias, {number(bias)}")
+        remarks.append(f"it begins as the bias, {number_text(bias)}")
     return remarks

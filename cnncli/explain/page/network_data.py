@@ -11,7 +11,7 @@ from cnncli.explain.page.stored_network_data import stored_network_page_data
 from cnncli.io.images import Picture
 from cnncli.network.graph import Network
 
-_NAMED: Final = 3
+_MOST_NAMED: Final = 3
 """Layers that a note names."""
 
 
@@ -67,7 +67,9 @@ def network_page_data(
         return live
     run = [node.name for node in network.nodes if not node.layer.has_gradient]
     if run:
-        more = f" and {len(run) - _NAMED} more" if len(run) > _NAMED else ""
-        told = f"ONNX runs {', '.join(run[:_NAMED])}{more}: this page cannot compute such layers."
+        more = f" and {len(run) - _MOST_NAMED} more" if len(run) > _MOST_NAMED else ""
+        told = (
+            f"ONNX runs {', '.join(run[:_MOST_NAMED])}{more}: this page cannot compute such layers."
+        )
         notes = [*notes, told]
     return stored_network_page_data(network, picture, layer, unit, title=title, notes=notes)

@@ -9,7 +9,7 @@ import numpy as np
 
 from cnncli.explain.backward import BackwardExplanation, GradientPath
 from cnncli.explain.text.forward import TextOptions, labelled
-from cnncli.explain.text.panels import choose_colours, choose_format, number, paint, wrap
+from cnncli.explain.text.panels import choose_colours, choose_format, number_text, paint, wrap
 from cnncli.explain.text.phrases import channel_name, kind, map_label
 
 MOST_PATHS: Final = 25
@@ -66,10 +66,14 @@ def backward_lines(explanation: BackwardExplanation, options: TextOptions) -> li
     lines += _table(explanation.type, [paths[k] for k in sorted(order[:MOST_PATHS])], options)
     rest = [paths[k].product for k in order[MOST_PATHS:]]
     if rest:
-        others = f"the other {len(rest)} add up to {number(sum(rest))}"
+        others = f"the other {len(rest)} add up to {number_text(sum(rest))}"
         lines += wrap(f"the strongest {MOST_PATHS} are shown; {others}", width)
     terms = f"the sum of {len(paths)} products" if len(paths) > 1 else "one product"
-    return [*lines, "", *labelled("gradient", [f"{number(explanation.gradient)}, {terms}"], width)]
+    return [
+        *lines,
+        "",
+        *labelled("gradient", [f"{number_text(explanation.gradient)}, {terms}"], width),
+    ]
 
 
 def backward_title(explanation: BackwardExplanation) -> str:
@@ -81,7 +85,7 @@ def backward_title(explanation: BackwardExplanation) -> str:
     image = f", image {explanation.image} of {explanation.images}" if explanation.images > 1 else ""
     layer = f"{explanation.layer}, {kind(explanation.type, explanation.mode)}, backward{image}"
     position = f"row {row}, column {column} of {n_H}x{n_W}{channel}"
-    return f"{layer}: the input at {position}, {number(explanation.value)}"
+    return f"{layer}: the input at {position}, {number_text(explanation.value)}"
 
 
 def backward_summary(explanation: BackwardExplanation) -> str:

@@ -21,8 +21,8 @@ from cnncli.explain.text.panels import (
     choose_format,
     choose_part,
     make_panel,
-    number,
     number_rows,
+    number_text,
     wrap,
 )
 from cnncli.explain.text.phrases import channel_name
@@ -181,7 +181,7 @@ def block_lines(
         return lines
     name = channel_name(block.name, block.channel)
     name = f"{BOLD}{name}{RESET}" if colour else name
-    return [name, *lines, *wrap(f"sum {number(block.sum)}", layout.width)]
+    return [name, *lines, *wrap(f"sum {number_text(block.sum)}", layout.width)]
 
 
 def _marks(explanation: Explanation, block: Block) -> np.ndarray:
@@ -207,4 +207,4 @@ def _part_note(block: Block, part: WindowPart, rows: Sequence[int], cols: Sequen
     rest = block.products.copy()
     count = rest.size - rest[part.rows, part.cols].size
     rest[part.rows, part.cols] = 0
-    return f"{text}; the other {count} products add up to {number(float(rest.sum()))}"
+    return f"{text}; the other {count} products add up to {number_text(float(rest.sum()))}"

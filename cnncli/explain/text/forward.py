@@ -10,7 +10,7 @@ import numpy as np
 from cnncli._dataclass import dataclass
 from cnncli.explain.model import Block, Explanation, Step
 from cnncli.explain.text.blocks import block_lines, choose_layout
-from cnncli.explain.text.panels import number, wrap
+from cnncli.explain.text.panels import number_text, wrap
 from cnncli.explain.text.phrases import (
     channel_name,
     feeding_cells,
@@ -52,7 +52,7 @@ class TextOptions:
     channels: int | None = None
 
 
-def text_lines(explanation: Explanation, options: TextOptions) -> list[str]:
+def forward_lines(explanation: Explanation, options: TextOptions) -> list[str]:
     """Return an explanation as lines.
 
     Examples
@@ -64,7 +64,7 @@ def text_lines(explanation: Explanation, options: TextOptions) -> list[str]:
     >>> source = array_input(np.arange(16.0).reshape(1, 4, 4, 1), names=[""])
     >>> groups = (MapGroup("", (0,)),)
     >>> pool = ExplainedLayer("pool1", PoolLayer(), (source,), groups, np.dtype(float))
-    >>> print("\\n".join(text_lines(explain(pool, (0, 1)), TextOptions())))
+    >>> print("\\n".join(forward_lines(explain(pool, (0, 1)), TextOptions())))
     pool1, max pool: the output at row 0, column 1 of 2x2
     the largest value under the window
     <BLANKLINE>
@@ -124,25 +124,27 @@ def _step_lines(explanation: Explanation, step: Step, options: TextOptions) -> l
             lines += [*block_lines(explanation, block, layout, options.colour, is_named), ""]
     if rest:
         lines += [*_sums(rest, options.width), ""]
-    lines += result_lines(explanation, step, options.width)
+    lines += sum_lines(explanation, step, options.width)
     command = explanation.type if explanation.type in COMMANDS else "run"
     rounding = f" (rounding {abs(step.difference):.2g})" if step.difference else ""
-    computed = f"as computed by {command}: {number(step.fast)}{rounding}"
+    computed = f"as computed by {command}: {number_text(step.fast)}{rounding}"
     return [*lines, *wrap(computed, options.width)]
 
 
 def _sums(rest: Sequence[Block], width: int) -> list[str]:
     """The sums of channels that are not shown in full, as many in a line as fit."""
-    sums = [(block.name or str(block.channel), number(block.sum)) for block in rest]
+    sums = [
+        (f"{channel_name(block.name, block.channel)}:", number_text(block.sum)) for block in rest
+    ]
     cells = text_table(sums, right=[1], gap=" ")
     across = max(1, (width + 3) // (len(cells[0]) + 3))
-    total = number(float(sum(block.sum for block in rest)))
+    total = number_text(float(sum(block.sum for block in rest)))
     head = f"the products of the other {len(rest)} channels add up to {total}:"
     rows = [cells[k : k + across] for k in range(0, len(cells), across)]
     return [*wrap(head, width), *("   ".join(row) for row in rows)]
 
 
-def result_lines(explanation: Explanation, step: Step, width: int) -> list[str]:
+def sum_lines(explanation: Explanation, step: Step, width: int) -> list[str]:
     """Return the lines from the sums to the result."""
     if explanation.type in ("conv", "conv-transpose", "dense"):
         lines = _conv_lines(step, width)
@@ -152,23 +154,24 @@ def result_lines(explanation: Explanation, step: Step, width: int) -> list[str]:
         lines = _pad_lines(explanation, width)
     else:
         lines = _formula_lines("formula", step, width)
-    return [*lines, *labelled("result", [number(step.value)], width)]
+    return [*lines, *labelled("result", [number_text(step.value)], width)]
 
 
 def _conv_lines(step: Step, width: int) -> list[str]:
     products = sum(block.sum for block in step.blocks)
     blocks, bias = step.blocks, step.bias or 0.0
     count = sum(block.window.size for block in blocks)
-    text = f"{number(products)}, of {count} {'product' if count == 1 else 'products'}"
+    text = f"{number_text(products)}, of {count} {'product' if count == 1 else 'products'}"
     if 1 < len(blocks) <= IN_FULL:
         terms = " + ".join(
-            f"{channel_name(block.name, block.channel)} {number(block.sum)}" for block in blocks
+            f"{channel_name(block.name, block.channel)} {number_text(block.sum)}"
+            for block in blocks
         )
-        text = f"{terms} = {number(products)}"
+        text = f"{terms} = {number_text(products)}"
     elif len(blocks) > 1:
         text += f" in {len(blocks)} channels"
     lines = labelled("sum", [text], width)
-    plus = f"+ {number(bias)} = {number(step.total)}" if bias else "0"
+    plus = f"+ {number_text(bias)} = {number_text(step.total)}" if bias else "0"
     lines += labelled("bias", [plus], width)
     if step.activation != "none":
         lines += _formula_lines(step.activation, step, width)
@@ -177,8 +180,8 @@ def _conv_lines(step: Step, width: int) -> list[str]:
 
 def _formula_lines(label: str, step: Step, width: int) -> list[str]:
     """A formula and, below, the numbers in it."""
-    values = ", ".join(f"{name} = {number(value)}" for name, value in step.operands)
-    texts = [f"{step.formula} = {number(step.value)}", f"with {values}"]
+    values = ", ".join(f"{name} = {number_text(value)}" for name, value in step.operands)
+    texts = [f"{step.formula} = {number_text(step.value)}", f"with {values}"]
     if len(label) >= LABEL:
         return [*wrap(label, width), *labelled("", texts, width)]
     return labelled(label, texts, width)
@@ -186,14 +189,14 @@ def _formula_lines(label: str, step: Step, width: int) -> list[str]:
 
 def _pool_lines(explanation: Explanation, step: Step, width: int) -> list[str]:
     (block,) = step.blocks
-    total = number(block.sum)
+    total = number_text(block.sum)
     if block.winner is not None:
         label = "largest" if explanation.mode == "max" else "smallest"
         return labelled(label, _winner_texts(explanation, block), width)
     if step.divisor is not None:
         cells, padding = explanation.padding.size, int(explanation.padding.sum())
         counted = "padding counts" if step.divisor > cells - padding else "padding does not count"
-        average = f"{total} / {step.divisor} = {number(step.value)}"
+        average = f"{total} / {step.divisor} = {number_text(step.value)}"
         return [
             *labelled("sum", [f"{total}, of {cells - padding} input cells"], width),
             *labelled("average", [f"{average}, {counted}" if padding else average], width),
@@ -201,7 +204,7 @@ def _pool_lines(explanation: Explanation, step: Step, width: int) -> list[str]:
     assert explanation.p is not None
     if np.isinf(explanation.p):
         return labelled("largest", [f"{total}, without its sign"], width)
-    root = f"{total} ^ (1/{explanation.p:g}) = {number(step.value)}"
+    root = f"{total} ^ (1/{explanation.p:g}) = {number_text(step.value)}"
     return [
         *labelled("sum", [f"{total}, of the powers |x|^{explanation.p:g}"], width),
         *labelled("root", [root], width),
@@ -211,10 +214,10 @@ def _pool_lines(explanation: Explanation, step: Step, width: int) -> list[str]:
 def _winner_texts(explanation: Explanation, block: Block) -> list[str]:
     assert block.winner is not None and explanation.axes is not None
     if not block.winner.any():
-        return [f"{number(block.sum)}: the window meets padding only"]
+        return [f"{number_text(block.sum)}: the window meets padding only"]
     taps = (int(k[0]) for k in np.nonzero(block.winner))
     row, column = (axis.cells[k] for axis, k in zip(explanation.axes, taps, strict=True))
-    texts = [f"{number(block.sum)} at row {row}, column {column}"]
+    texts = [f"{number_text(block.sum)} at row {row}, column {column}"]
     if block.ties > 1:
         texts.append(
             f"a tie: {block.ties} cells hold it (= marks the others); the first in reading order "

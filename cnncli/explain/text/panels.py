@@ -203,7 +203,7 @@ def number_rows(
     ----------
     values : ndarray, shape (rows, columns)
     form : NumberFormat
-    colours : Colours, optional
+    colours : ColourScale, optional
         None: no colour at all.
     marks : ndarray of str, optional
         Spaces by default.
@@ -308,23 +308,23 @@ def wrap(text: str, width: int, indent: str = "") -> list[str]:
     return textwrap.wrap(text, max(width, 20), subsequent_indent=indent, break_on_hyphens=False)
 
 
-def number(value: float) -> str:
+def number_text(value: float) -> str:
     """Return a number with six digits.
 
     Examples
     --------
-    >>> number(0.1 + 0.2), number(-0.0), number(3)
+    >>> number_text(0.1 + 0.2), number_text(-0.0), number_text(3)
     ('0.3', '0', '3')
     """
     return f"{value + 0.0:.6g}"
 
 
-def factor(value: float) -> str:
+def factor_text(value: float) -> str:
     """Return a number with four digits, in brackets below 0, as it stands behind a times sign.
 
     Examples
     --------
-    >>> factor(0.12345), factor(-2.0)
+    >>> factor_text(0.12345), factor_text(-2.0)
     ('0.1235', '(-2)')
     """
     text = f"{value + 0.0:.4g}"

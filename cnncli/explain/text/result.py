@@ -6,7 +6,7 @@ from cnncli.explain.backward import BackwardExplanation
 from cnncli.explain.model import Explanation
 from cnncli.explain.run import ExplainResult
 from cnncli.explain.text.backward import backward_lines
-from cnncli.explain.text.forward import TextOptions, text_lines
+from cnncli.explain.text.forward import TextOptions, forward_lines
 from cnncli.explain.text.trail import trail_lines
 
 
@@ -24,7 +24,7 @@ def result_lines(
     if isinstance(explanation, BackwardExplanation):
         lines = backward_lines(explanation, options)
     else:
-        lines = text_lines(explanation, options)
+        lines = forward_lines(explanation, options)
     if result.trail is not None:
         lines += ["", *trail_lines(result.trail, options.width)]
     return lines

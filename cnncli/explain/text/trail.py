@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from cnncli.explain.text.panels import number, wrap
+from cnncli.explain.text.panels import number_text, wrap
 from cnncli.explain.trail import Trail, TrailUnit
 from cnncli.render.text_table import cut_middle, text_table
 
@@ -54,5 +54,5 @@ def _cells(unit: TrailUnit) -> tuple[str, ...]:
         unit.map_name or str(unit.channel),
         str(unit.row),
         str(unit.column),
-        *("" if one is None else number(one) for one in numbers),
+        *("" if one is None else number_text(one) for one in numbers),
     )

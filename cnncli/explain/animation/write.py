@@ -27,7 +27,7 @@ from cnncli.explain.animation.transposed_backward_frames import (
 from cnncli.explain.animation.transposed_frames import plan_transposed_animation
 from cnncli.explain.backward import BackwardExplanation
 from cnncli.explain.model import Explanation
-from cnncli.explain.run import ExplainJob, ExplainResult, run, run_backward
+from cnncli.explain.run import ExplainRequest, ExplainResult, run, run_backward
 from cnncli.io.atomic import is_folder_name
 from cnncli.io.formats import find_format
 from cnncli.io.urls import local_path
@@ -111,13 +111,13 @@ def _span_text(what: str, indices: Sequence[int]) -> str:
 
 
 def write_frames(
-    job: ExplainJob, source: Source, options: FrameOptions, backward: bool = False
+    request: ExplainRequest, source: Source, options: FrameOptions, backward: bool = False
 ) -> FramesDone:
     """Slide the window over the positions around one, and write what is seen.
 
     Parameters
     ----------
-    job : ExplainJob
+    request : ExplainRequest
         Its output names the animation; or a picture for each frame, by a folder or by
         ``{frame}`` in the name.
     source : Source
@@ -131,18 +131,22 @@ def write_frames(
     CnnCliError
         Before any work if the file cannot be written; then as `run` and `plan_animation` say.
     """
-    name = _file_name(job)
-    _output(job, source, name, 0)
-    frames = _backward_frames(job, source, options) if backward else _frames(job, source, options)
+    name = _file_name(request)
+    _output(request, source, name, 0)
+    frames = (
+        _backward_frames(request, source, options)
+        if backward
+        else _frames(request, source, options)
+    )
     count, (height, width) = len(frames.positions), frames.size
     is_numbered = FRAME_NUMBER.search(name) is not None
-    outputs = [_output(job, source, name, k) for k in range(count if is_numbered else 1)]
+    outputs = [_output(request, source, name, k) for k in range(count if is_numbered else 1)]
     held = 1 if is_numbered else count
     check_memory(
         PIXEL_BYTES * width * height * held,
         f"{held} frames of {height}x{width}",
         "fewer --cells or --frames",
-        limit=job.job.read.max_memory,
+        limit=request.job.read.max_memory,
     )
     pictures = track(frames.pictures, "drawing the frames", count)
     durations = options.durations(count)
@@ -182,8 +186,8 @@ class _Frames:
     of_input: bool = False
 
 
-def _frames(job: ExplainJob, source: Source, options: FrameOptions) -> _Frames:
-    result = run(job, source)
+def _frames(request: ExplainRequest, source: Source, options: FrameOptions) -> _Frames:
+    result = run(request, source)
     explanation = result.explanation
     # Values of an image that are not finite are shown as they are.
     with np.errstate(all="ignore"):
@@ -194,8 +198,8 @@ def _frames(job: ExplainJob, source: Source, options: FrameOptions) -> _Frames:
         return _window_frames(animation, result)
 
 
-def _backward_frames(job: ExplainJob, source: Source, options: FrameOptions) -> _Frames:
-    result = run_backward(job, source)
+def _backward_frames(request: ExplainRequest, source: Source, options: FrameOptions) -> _Frames:
+    result = run_backward(request, source)
     given = result.explained, result.explanation, options
     with np.errstate(all="ignore"):
         if isinstance(result.explained.layer, ConvTransposeLayer):
@@ -235,9 +239,9 @@ def _added_frames(animation: AddedWindows, result: _Result, of_input: bool = Fal
     )
 
 
-def _file_name(job: ExplainJob) -> str:
+def _file_name(request: ExplainRequest) -> str:
     """The name of the file or, with ``{frame}`` in it, of the files."""
-    text = job.job.output.output or ""
+    text = request.job.output.output or ""
     name = os.fspath(local_path(text, "-o"))
     if is_folder_name(text) or Path(name).is_dir():
         name = os.path.join(name, "{frame:03d}.png")
@@ -249,9 +253,9 @@ def _file_name(job: ExplainJob) -> str:
     return name
 
 
-def _output(job: ExplainJob, source: Source, name: str, frame: int) -> OneOutput:
+def _output(request: ExplainRequest, source: Source, name: str, frame: int) -> OneOutput:
     """Check where a file goes; ``{frame}`` in its name becomes the frame's number."""
-    options, read_too = job.job.output, tuple(job.job.read_too)
+    options, read_too = request.job.output, tuple(request.job.read_too)
     numbered = FRAME_NUMBER.sub(lambda match: f"{frame:0{match[1] or 1}d}", name)
     path = Path(numbered)
     if numbered != name and not path.parent.exists():

@@ -17,7 +17,7 @@ from cnncli.explain.page.layer_data import ACTIVATIONS, PageData, PageLayer, Uni
 from cnncli.explain.page.live_network_data import live_network_page_data
 from cnncli.explain.page.network_data import network_page_data
 from cnncli.explain.page.playground_data import playground_page_data
-from cnncli.explain.run import ExplainJob, ExplainResult, run, run_backward
+from cnncli.explain.run import ExplainRequest, ExplainResult, run, run_backward
 from cnncli.explain.text.phrases import kind
 from cnncli.io.urls import local_path
 from cnncli.network.graph import NORMALIZE, Network
@@ -70,12 +70,12 @@ class PageDone:
         )
 
 
-def write_page(job: ExplainJob, source: Source, backward: bool = False) -> PageDone:
+def write_page(request: ExplainRequest, source: Source, backward: bool = False) -> PageDone:
     """Explain one position of one layer on a page, and write it.
 
     Parameters
     ----------
-    job : ExplainJob
+    request : ExplainRequest
         Its output names the file.
     source : Source
         The image.
@@ -88,10 +88,10 @@ def write_page(job: ExplainJob, source: Source, backward: bool = False) -> PageD
         Before any work if the file cannot be written; then as `run` says. Backward also if the
         page would not compute the network itself.
     """
-    output = _page_output(source, job.job.output, tuple(job.job.read_too))
-    result = run_backward(job, source) if backward else run(job, source)
+    output = _page_output(source, request.job.output, tuple(request.job.read_too))
+    result = run_backward(request, source) if backward else run(request, source)
     explanation: Explanation | BackwardExplanation = result.explanation
-    data = make_page(job, result, source).encode()
+    data = make_page(request, result, source).encode()
     output.write(data)
     return PageDone(
         output=str(output),
@@ -160,7 +160,7 @@ def _page_output(
 
 
 def make_page(
-    job: ExplainJob,
+    request: ExplainRequest,
     result: ExplainResult[Explanation] | ExplainResult[BackwardExplanation],
     source: Source,
 ) -> str:
@@ -168,7 +168,7 @@ def make_page(
 
     Errors are those of `write_page`, but for its file's.
     """
-    return page_text(_page_data(job, result, source))
+    return page_text(_page_data(request, result, source))
 
 
 def _has_layer_page(network: Network) -> bool:
@@ -180,18 +180,18 @@ def _has_layer_page(network: Network) -> bool:
 
 
 def _page_data(
-    job: ExplainJob,
+    request: ExplainRequest,
     result: ExplainResult[Explanation] | ExplainResult[BackwardExplanation],
     source: Source,
 ) -> PageData:
-    explanation, picture, network = result.explanation, result.picture, job.job.network
+    explanation, picture, network = result.explanation, result.picture, request.job.network
     title = source.path.name if source.path is not None else "standard input"
     if picture.shape[0] > 1:
         title += f", image {explanation.image} of {picture.shape[0]}"
     (first, *more), notes = network.nodes, result.image_notes
     layer = first.layer
     if more:
-        end = "".join(path.name for path in job.job.read_too[:1])
+        end = "".join(path.name for path in request.job.read_too[:1])
     elif isinstance(layer, ConvLayer):
         end = layer.filter.name
     else:
@@ -209,7 +209,7 @@ def _page_data(
         else:
             data = network_page_data(network, picture, name, unit, title=title, notes=notes)
         # How a picture that the user brings becomes the network's input.
-        reading = {"fit": job.job.read.fit, "bgr": job.job.read.bgr}
+        reading = {"fit": request.job.read.fit, "bgr": request.job.read.bgr}
         return data | {"titleEnd": end, "reading": reading}
     assert isinstance(layer, PageLayer)
     data = layer_page_data(picture, layer, unit, title=title, notes=notes) | {"titleEnd": end}
