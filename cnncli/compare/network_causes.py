@@ -92,7 +92,7 @@ class NetworkCauses:
         known = self._values(self.a, node.inputs)
         inputs = [known[name] for name in node.inputs]
         other = None if len(self.models) == 1 else self.b.network.node(pair.names[1]).layer
-        names = self.a.name, self.b.name
+        names = self.a.label, self.b.label
         causes = layer_causes(Case(names, node.layer, other, inputs, B, tolerance))
         causes = causes or ([] if found is None else _of_rounding(found.largest, B))
         return causes or self._of_float32(pair.names[0], B)
@@ -108,7 +108,7 @@ class NetworkCauses:
         # Not also true where NaN is: a comparison with it is False.
         if not max(own, theirs) <= _ROUNDING * max(1.0, float(np.abs(Y).max())):
             return []
-        shares = f"{own:.2g} in {self.a.name}, {theirs:.2g} in {self.b.name}"
+        shares = f"{own:.2g} in {self.a.label}, {theirs:.2g} in {self.b.label}"
         return [f"rounding of float32 that adds up: {shares}, from the values in float64"]
 
     def _values(self, side: Side, names: Sequence[str]) -> dict[str, Values]:
@@ -135,7 +135,7 @@ class NetworkCauses:
                 continue
             if is_equal(made, Y, tolerance):
                 layers = ", ".join(_named(has, one) for one in left_out)
-                return f"missing in {lacks.name}: {layers}"
+                return f"missing in {lacks.label}: {layers}"
         return None
 
     def _of_tensor(self, tensor: Values) -> list[str]:
@@ -145,7 +145,7 @@ class NetworkCauses:
         resized = self.picture.prepared(model, replace(raw, whole=False))
         as_stored = replace(model, own_size=None)
         pixels = self.picture.prepared(as_stored, replace(raw, whole=False, size=None))
-        return tensor_causes(pixels, resized, model.input, tensor, self.b.name)
+        return tensor_causes(pixels, resized, model.input, tensor, self.b.label)
 
     def _of_input(self, tolerance: float) -> list[str]:
         """Return the fewest fields of the second preparation that explain the second input."""
@@ -163,7 +163,7 @@ class NetworkCauses:
                 except CnnCliError:
                     continue
                 if is_equal(X, self.b.X, tolerance):
-                    sides = self.a.name, self.b.name
+                    sides = self.a.label, self.b.label
                     return [_of_field(n, getattr(one, n), differing[n], sides) for n in names]
         return []
 

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from difflib import SequenceMatcher
+from pathlib import Path
 from typing import Any
 
 from cnncli._dataclass import dataclass
 from cnncli.compare.difference import Difference, Values, find_difference, rounding_of
 from cnncli.core.arrays import Shape
+from cnncli.errors import quote
 from cnncli.network.graph import SOURCE, Network
 from cnncli.network.layers import ConvLayer, Layer, MergeLayer
 from cnncli.network.passes import forward_layers
@@ -27,7 +29,8 @@ class Side:
 
     Parameters
     ----------
-    name : str
+    name : Path or str
+        The file, or the program that computes its layers.
     network : Network
     X : ndarray, shape (1, n_H, n_W, n_C)
         What goes into the network's first layer.
@@ -38,11 +41,16 @@ class Side:
         The layers that have values there; default: all.
     """
 
-    name: str
+    name: Path | str
     network: Network
     X: Values
     runtime: Callable[[Sequence[str], dict[str, Shape]], Iterator[tuple[str, Values]]] | None = None
     comparable: Sequence[str] | None = None
+
+    @property
+    def label(self) -> str:
+        """What it is called in a sentence."""
+        return quote(self.name) if isinstance(self.name, Path) else self.name
 
     def layers(self) -> list[tuple[str, str, Shape]]:
         """Return name, kind and shape of each layer that has values to compare."""
@@ -95,7 +103,8 @@ class Walk:
 
     Parameters
     ----------
-    names : (str, str)
+    names, labels : (str, str)
+        Of both sides, as they are and as sentences call them.
     pairs : tuple of LayerPair
         In the order of the networks; the input is the first.
     unmatched : (tuple of str, tuple of str)
@@ -105,6 +114,7 @@ class Walk:
     """
 
     names: tuple[str, str]
+    labels: tuple[str, str]
     pairs: tuple[LayerPair, ...]
     unmatched: tuple[tuple[str, ...], tuple[str, ...]]
     causes: tuple[str, ...] = ()
@@ -167,7 +177,8 @@ def walk(a: Side, b: Side, tolerance: float | None = None, explain: Explain | No
         tuple(name for name, _, _ in side if name not in names)
         for side, names in zip(layers, chosen, strict=True)
     ]
-    return Walk((a.name, b.name), tuple(pairs), (left[0], left[1]), tuple(causes))
+    names, labels = (str(a.name), str(b.name)), (a.label, b.label)
+    return Walk(names, labels, tuple(pairs), (left[0], left[1]), tuple(causes))
 
 
 def _both(

@@ -61,8 +61,8 @@ def compare_networks(
     sides = [_side(model, picture.prepared(model, model.input)) for model in models]
     if tensor is not None:
         given = _read_tensor(tensor, read, sides[0].X.shape[3])
-        sides.append(replace(sides[0], name=quote(tensor), X=given))
-        sides[0] = replace(sides[0], name=quote(image))
+        sides.append(replace(sides[0], name=tensor, X=given))
+        sides[0] = replace(sides[0], name=image)
     if runtime:
         same, last = len(models) == 1, sides[-1]
         made = _runtime_side(models[-1], last.X)
@@ -92,7 +92,7 @@ def _read_tensor(path: Path, read: ReadOptions, channels: int) -> Values:
 
 
 def _side(model: Model, X: Values) -> Side:
-    return Side(quote(model.files[0]), plain_layers(model.network), X)
+    return Side(model.files[0], plain_layers(model.network), X)
 
 
 def _runtime_side(model: Model, X: Values) -> Side:

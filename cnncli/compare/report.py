@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from cnncli.compare.difference import Difference, shape_text
+from cnncli.errors import quote
 from cnncli.render.text_table import text_table
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def lines(comparisons: Sequence[Comparison]) -> list[str]:
 
 def _results(comparison: Comparison) -> list[str]:
     size = " and ".join(dict.fromkeys(map(shape_text, comparison.shapes)))
-    heading = f"{comparison.names[0]} and {comparison.names[1]}, {size}"
+    heading = f"{quote(comparison.names[0])} and {quote(comparison.names[1])}, {size}"
     if comparison.difference is None:
         return [f"{heading}: of different sizes", *comparison.explanations]
     if comparison.equal:
@@ -102,12 +103,9 @@ def _of_layer(comparison: Comparison, indent: int) -> list[str]:
 
 def record(comparison: Comparison) -> dict[str, Any]:
     """Return what was found of two results, see `to_json`."""
-    names: Sequence[str] = comparison.names
-    if comparison.kind == "results":
-        names = [name.strip("'") for name in names]
     return {
         "kind": comparison.kind,
-        "names": names,
+        "names": comparison.names,
         "shapes": comparison.shapes,
         "equal": comparison.equal,
         "difference": comparison.difference,
@@ -121,7 +119,7 @@ def network_lines(walk: Walk) -> list[str]:
     """Return a table of the layers, the first difference and its likely cause."""
     rows = [("LAYER", "SHAPE", "LARGEST DIFFERENCE", "ROW, COLUMN, MAP"), *map(_row, walk.pairs)]
     texts = text_table(rows, right=[2], width=COLUMNS)
-    for name, others in zip(walk.names, walk.unmatched, strict=True):
+    for name, others in zip(walk.labels, walk.unmatched, strict=True):
         if others:
             texts += _wrapped(f"only in {name}: {_some(others)}")
     return [*texts, *_conclusion(walk)]
@@ -151,10 +149,10 @@ def _conclusion(walk: Walk) -> list[str]:
     if first is None:
         count = len(walk.pairs)
         where = f"all {count} layers" if count > 1 else "their layer"
-        texts = [f"{walk.names[0]} and {walk.names[1]}: equal in {where}"]
+        texts = [f"{walk.labels[0]} and {walk.labels[1]}: equal in {where}"]
     else:
         one, other = first.names
-        also = "" if one == other else f" ({other} in {walk.names[1]})"
+        also = "" if one == other else f" ({other} in {walk.labels[1]})"
         how_far = _how_far(first)
         texts = [f"first difference: LAYER {one}{also}, {how_far[0]}", *how_far[1:]]
         texts += [f"likely cause: {cause}" for cause in walk.causes or (NO_NETWORK_CAUSE,)]
@@ -185,7 +183,6 @@ def _how_far(pair: LayerPair) -> list[str]:
 
 def network_records(walk: Walk) -> list[dict[str, Any]]:
     """Return an object for each layer, then one for both networks, see `to_json`."""
-    names = [name.strip("'") for name in walk.names]
     layers = [
         {
             "kind": "layer",
@@ -198,7 +195,7 @@ def network_records(walk: Walk) -> list[dict[str, Any]]:
     ]
     total = {
         "kind": "networks",
-        "names": names,
+        "names": walk.names,
         "equal": walk.equal,
         "first_difference": None if walk.first is None else walk.first.names[0],
         "causes": walk.causes,

@@ -98,13 +98,13 @@ def compare_results(
     if tolerance is None:
         tolerance = tolerance_of(a, b, min(filter(None, levels), default=None))
     difference = find_difference(a, b, tolerance) if a.shape == b.shape else None
-    names = quote(paths[0]), quote(paths[1])
+    names = str(paths[0]), str(paths[1])
     shapes = a.shape, b.shape
     notes = tuple(f"note: {p.name}: {note}" for p in pictures for note in p.notes)
     if difference is not None and difference.equal:
         transparency = _transparency(paths, read)
         return Comparison(names, shapes, difference, notes, transparency=transparency)
-    explanations = _by_layer(pictures, names, read, tolerance, layer, image)
+    explanations = _by_layer(pictures, paths, read, tolerance, layer, image)
     explanation = explain(a, b, tolerance, levels)
     if explanation is not None:
         explanations.append(explanation)
@@ -142,7 +142,7 @@ def _transparency(paths: Sequence[Path], read: ReadOptions) -> Difference | None
 
 def _by_layer(
     pictures: Sequence[Picture],
-    names: Sequence[str],
+    paths: Sequence[Path],
     read: ReadOptions,
     tolerance: float,
     layer: OneLayer | None,
@@ -159,10 +159,10 @@ def _by_layer(
         return []
     return [
         line
-        for own, name in zip(causes, names, strict=True)
+        for own, path in zip(causes, paths, strict=True)
         for line in (
-            [f"{name} is equal to the operation {cause}" for cause in own]
-            or [f"no known convention explains {name}"]
+            [f"{quote(path)} is equal to the operation {cause}" for cause in own]
+            or [f"no known convention explains {quote(path)}"]
         )
     ]
 

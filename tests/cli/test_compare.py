@@ -260,6 +260,13 @@ def test_a_tool_without_pooling_says_so() -> None:
     assert lines[-1].split() == ["imagemagick", "no", "pooling"]
 
 
+def test_json_names_files_as_they_are_called() -> None:
+    save_array("'a.npy", np.zeros((2, 3)))
+    save("b.png'", np.zeros((2, 3), np.uint8), format="PNG")
+    found = json.loads(run_cli("compare", "'a.npy", "b.png'", "--json").stdout)
+    assert found["names"] == ["'a.npy", "b.png'"]
+
+
 def test_json_holds_the_numbers() -> None:
     save_array("a.npy", np.zeros((2, 3)))
     save_array("b.npy", np.eye(2, 3) / 4)

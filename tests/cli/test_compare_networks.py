@@ -297,6 +297,15 @@ PREPARED: dict[str, tuple[Any, list[str]]] = {
 }
 
 
+def test_json_names_networks_as_they_are_called() -> None:
+    write("'a.toml")
+    write("b.toml")
+    words = "compare", "'a.toml", "b.toml", "--image", "photo.png"
+    assert run_cli(*words).stdout.endswith("\n''a.toml' and 'b.toml': equal in all 7 layers\n")
+    total = json.loads(run_cli(*words, "--json").stdout.splitlines()[-1])
+    assert total["names"] == ["'a.toml", "b.toml"]
+
+
 @pytest.mark.parametrize("name", PREPARED)
 def test_a_tensor_that_another_program_prepared_is_explained(name: str) -> None:
     tensor, texts = PREPARED[name]
