@@ -163,15 +163,20 @@ class _Idle:
         self.lock = threading.Lock()
 
     def take(self, count: int) -> list[_Helper]:
-        """Return up to that many helpers; fewer where the system refuses threads."""
-        with self.lock, suppress(RuntimeError):
-            while len(self.helpers) < count and self.started < cores():
-                self.helpers.append(_Helper())
-                self.started += 1
+        """Return up to that many helpers."""
         with self.lock:
+            if len(self.helpers) < count:
+                self._start(count)
             taken = self.helpers[:count]
             del self.helpers[:count]
         return taken
+
+    def _start(self, count: int) -> None:
+        """Start helpers until so many sleep; fewer where the system refuses threads."""
+        with suppress(RuntimeError):
+            while len(self.helpers) < count and self.started < cores():
+                self.helpers.append(_Helper())
+                self.started += 1
 
     def give_back(self, helper: _Helper) -> None:
         """Let a helper sleep."""
