@@ -46,26 +46,22 @@ NUMBERS: Final = frozenset(("scale", "mean", "std"))
 class CompareOptions(OptionGroup):
     """What is compared with what."""
 
-    paths: tuple[str, ...] = argument(
-        "paths", metavar="RESULT RESULT | IMAGE | NETWORK...", nargs=-1, type=FILE
-    )
+    paths: tuple[str, ...] = argument("paths", metavar="FILE...", nargs=-1, type=FILE)
     image: str | None = option(
         "--image", type=FILE, metavar="IMAGE", common=True,
-        help="What both results were made of by the layer given, or the picture for networks.",
+        help="The picture that both RESULTs were made from, or that networks get.",
     )
     conventions: tuple[str, ...] = option(
         "--convention", multiple=True, type=Choice(CONVENTION_NAMES), common=True,
-        help="As that tool does the layer.  [default: all]",
+        help="Use the rules of that tool.  [default: all]",
     )
     peers: tuple[str, ...] = option(
         "--against", multiple=True, type=Choice(PEER_NAMES), common=True,
-        help="Run the layer by that library, and compare. onnxruntime runs networks too.",
+        help="Compare with that library's own result.",
     )
     tolerance: float | None = option(
         "--tolerance", type=FiniteFloat(above=0), metavar="T", common=True,
-        help="Largest difference that counts as equal.  [default: pictures half a level; arrays "
-        "1e-5 x the larger of 1 and the largest value; a layer 1e-4 x the largest value, layers of "
-        "networks 1e-5 x it]",
+        help="Values that differ by T or less are equal.  [default: what rounding changes]",
     )
 
 
@@ -102,18 +98,23 @@ def compare(
 ) -> int:
     """Show how far two results are apart, where, and why.
 
-    Two RESULTs are pictures or .npy arrays. Causes are named: opposite signs, channels reversed, a
-    shift by a cell, a stride, another border; with --image and the layer also a flipped filter,
-    another padding or divisor, several at once, and all conventions that fit.
+    \b
+    FILE... is one of these:
+      RESULT RESULT    two pictures or .npy arrays
+      IMAGE            a layer, as other tools do it
+      NETWORK NETWORK  two networks that get --image
+      NETWORK IMAGE    a network, as ONNX Runtime does it
+      NETWORK ARRAY    an input that was made elsewhere
 
-    One IMAGE with --filter or --pool: what the conventions of PyTorch, TensorFlow, ONNX, OpenCV,
-    SciPy and ImageMagick would change; with --against, how far the library's own result is from
-    that of cnncli.
+    Causes that are found between RESULTs: opposite signs, reversed channels, a shift by a cell, a
+    stride, another border. With --image and the layer also: a flipped filter, another padding or
+    divisor, several causes at once.
 
-    Two NETWORKs and --image, or one, IMAGE and --against onnxruntime: the first layer that differs,
-    and why. One, another program's input (.npy) and --image: how that was made.
+    IMAGE needs the layer: --filter or --pool. NETWORK IMAGE needs --against onnxruntime. Of
+    networks you see the first layer that differs, and why. ARRAY (.npy) is the network's input that
+    another program made of --image; you see how it was made.
 
-    The exit code is 1 if results, networks, or cnncli and a library, differ.
+    The exit code is 1 if they differ; for IMAGE without --against it is 0.
     """
     from cnncli.compare import report
     from cnncli.io.urls import local_path
