@@ -35,7 +35,8 @@ class ConvertOptions(OptionGroup):
         "paths", metavar="NETWORK", nargs=-1, required=True, type=FILE
     )
     output: str | None = option(
-        "-o", "--output", metavar="NET.toml", common=True, help="The network file."
+        "-o", "--output", metavar="NET.toml", common=True,
+        help="The network file to write.  [required]",
     )
     weights: str | None = option(
         "--weights", metavar="FILE", common=True,

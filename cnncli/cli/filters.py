@@ -241,12 +241,14 @@ def _make_command(generator: Generator) -> click.Command:
         tell(f"{path}: {shape}, sum {weights.sum():.6g}")
 
     params = [*map(_parameter_option, generator.parameters), output_option, overwrite_option]
+    (main,) = (one for one in generator.parameters if one.name == generator.main)
+    short = f"{generator.name}:{2 if main.default is None else main.default}"
     return HelpfulCommand(
         generator.name,
         params=params,
         callback=run,
         help=_sentence(generator.summary),
-        epilog=_examples(f"make {generator.name} -o {generator.name}.npy"),
+        epilog=_examples(f"make {generator.name} -o {generator.name}.npy", f"show {short}"),
     )
 
 

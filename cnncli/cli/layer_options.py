@@ -179,7 +179,7 @@ class LayerOptions(OptionGroup):
     size: int | Pair | str = option(
         "--size", type=Numbers((1, 2), 1, "N|H,W|global", words=("global",)), default=2,
         show_default=False, common=True,
-        help="Size of a pool's window, or that pictures get for NETWORK.  [default: 2, or its own]",
+        help="Size of a pool's window; with NETWORK of its pictures.  [default: 2; NETWORK's own]",
     )
     stride: int | Pair | None = option(
         "--stride", type=ONE_OR_TWO, common=True,

@@ -15,6 +15,7 @@ from click.testing import CliRunner
 from cnncli.cli import CONTEXT, cli
 from cnncli.cli.group import BROKEN_PIPE
 from cnncli.errors import CnnCliError, OptionError, ShapeError
+from cnncli.filters.generators import GENERATORS
 from cnncli.system.signals import STOPS
 from tests.support.shell import refused, run_cli
 
@@ -81,6 +82,13 @@ def test_help_lists_the_options_of_its_examples(words: tuple[str, ...]) -> None:
     own = [line for line in re.split(r" \| |\n", examples) if line.strip().startswith(command)]
     used = {name for line in own for name in re.findall(r"(?<= )--?[a-z][a-z-]*", line)}
     assert used - set(re.findall(r"--?[a-z][a-z-]*", options)) == set()
+
+
+@pytest.mark.parametrize("kind", GENERATORS)
+def test_help_of_a_kind_of_filter_shows_its_numbers(kind: str) -> None:
+    text = run_cli("filters", "make", kind, "--help").stdout
+    (name,) = re.findall(r"cnncli filters show (\S+)", text)
+    assert name.startswith(f"{kind}:") and run_cli("filters", "show", name).stdout
 
 
 def test_the_first_help_shows_what_people_use_first() -> None:
