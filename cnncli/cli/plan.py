@@ -102,12 +102,12 @@ def plan(options: PlanOptions) -> None:
     """
     from cnncli.io.urls import local_path
     from cnncli.network.load import load_model
-    from cnncli.plan.input_shape import order_notes
+    from cnncli.plan.input_shape import input_order_notes
 
     _check(options)
     size = None if options.input is None else (options.input[0], options.input[1])
     path, part = local_path(_one_network(options), "NETWORK"), options.until is not None
-    for note in () if options.quiet else order_notes(options.input or ()):
+    for note in () if options.quiet else input_order_notes(options.input or ()):
         tell(f"note: {note}")
     prepare = {} if size is None else {"size": size}
     with _hints_of_plan(), show_steps(options.quiet):

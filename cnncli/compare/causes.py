@@ -30,9 +30,9 @@ from cnncli.pipeline.feature_maps import FeatureMaps
 from cnncli.system.progress import track
 
 MOST_TOGETHER: Final = 2
-"""Changes of the layer that are tried together, beside those of `BESIDE`."""
+"""Changes of the layer that are tried together, beside those of `NOT_COUNTED`."""
 
-BESIDE: Final = frozenset({"channels", "pixels", "padding", "stride"})
+NOT_COUNTED: Final = frozenset({"channels", "pixels", "padding", "stride"})
 """How the image was read; the padding and the stride, of which the size of a result leaves few."""
 
 MOST_WAYS: Final = 12
@@ -139,9 +139,9 @@ class Change:
     convention: str | None = None
 
     @property
-    def is_beside(self) -> bool:
+    def is_not_counted(self) -> bool:
         """Whether it is tried on top of `MOST_TOGETHER` others."""
-        return self.kinds <= BESIDE
+        return self.kinds <= NOT_COUNTED
 
 
 Way = tuple[Change, ...]
@@ -256,7 +256,7 @@ def _ways(
 ) -> Iterator[Iterator[tuple[Way, Operation]]]:
     """Yield for 0, 1, 2 ... changes all ways to change an operation that give that shape."""
     changes = [*layer_changes(operation, (shape[1], shape[2])), *_image_changes(operation)]
-    for count in range(MOST_TOGETHER + len(BESIDE) + 1):
+    for count in range(MOST_TOGETHER + len(NOT_COUNTED) + 1):
         yield _ways_of(operation, changes, count, shape)
 
 
@@ -279,9 +279,9 @@ def _combinations(changes: Sequence[Change], count: int, way: Way = ()) -> Itera
         yield way
         return
     taken = frozenset[str]().union(*(change.kinds for change in way))
-    full = sum(not change.is_beside for change in way) == MOST_TOGETHER
+    full = sum(not change.is_not_counted for change in way) == MOST_TOGETHER
     for index, change in enumerate(changes):
-        if taken.isdisjoint(change.kinds) and (change.is_beside or not full):
+        if taken.isdisjoint(change.kinds) and (change.is_not_counted or not full):
             yield from _combinations(changes[index + 1 :], count - 1, (*way, change))
 
 

@@ -48,7 +48,7 @@ _WORDS: Final = {
 
 
 @dataclass(frozen=True, eq=False)
-class Change:
+class ChangedLayer:
     """A layer with something changed.
 
     Parameters
@@ -155,7 +155,7 @@ def _weight_changes(case: Case) -> tuple[list[str], AnyLayer]:
 def _relation(a: Values, b: Values, names: tuple[str, str]) -> str:
     """Say how an array must be changed to become another."""
     one, two = names
-    for text, changed in _moved(a):
+    for text, changed in _rearranged(a):
         if changed.shape == b.shape and np.array_equal(changed, b):
             return f"{text} in {two}"
     for first, second, name in ((a, b, two), (b, a, one)):
@@ -179,7 +179,7 @@ def _is_half(whole: Values, rounded: Values) -> bool:
     return bool(np.array_equal(half, rounded))
 
 
-def _moved(W: Values) -> Iterator[tuple[str, Values]]:
+def _rearranged(W: Values) -> Iterator[tuple[str, Values]]:
     """Yield an array as other libraries may hold it."""
     if W.ndim < 2:
         yield "in reverse order", W[::-1]
@@ -195,7 +195,7 @@ def _moved(W: Values) -> Iterator[tuple[str, Values]]:
         yield "in the other order of maps", W[..., ::-1]
 
 
-def _changes(case: Case) -> Iterator[Change]:
+def _changes(case: Case) -> Iterator[ChangedLayer]:
     """Yield a layer with one thing changed, the likelier first."""
     layer: Any = case.layer
     two = case.names[1]
@@ -204,34 +204,36 @@ def _changes(case: Case) -> Iterator[Change]:
     if isinstance(layer, BatchNormLayer) and case.other is None:
         for epsilon in EPSILONS:
             text = f"epsilon: {layer.epsilon:g} in {case.names[0]}, {epsilon:g} in {two}"
-            yield Change(text, replace(layer, epsilon=epsilon))
+            yield ChangedLayer(text, replace(layer, epsilon=epsilon))
     if isinstance(layer, ResizeLayer) and case.other is None:
         yield from _other_resizes(layer, two)
     if isinstance(layer, ConvLayer) and case.other is None:
-        for text, W in _moved(layer.filter.weights):
+        for text, W in _rearranged(layer.filter.weights):
             moved = replace(layer.filter, weights=np.ascontiguousarray(W))
-            yield Change(f"weights: {text} in {two}", replace(layer, filter=moved))
+            yield ChangedLayer(f"weights: {text} in {two}", replace(layer, filter=moved))
         half = layer.filter.weights.astype(np.float16).astype(layer.filter.weights.dtype)
         rounded = replace(layer, filter=replace(layer.filter, weights=half))
-        yield Change(f"weights: rounded to float16 in {two}", rounded)
+        yield ChangedLayer(f"weights: rounded to float16 in {two}", rounded)
 
 
-def _other_sides(layer: ConvLayer | PoolLayer, shape: Any, two: str) -> Iterator[Change]:
+def _other_sides(layer: ConvLayer | PoolLayer, shape: Any, two: str) -> Iterator[ChangedLayer]:
     """Yield a window whose odd cells of padding are at the other ends."""
     (top, bottom), (left, right) = layer.window(shape).pads
     if (top, left) != (bottom, right):
         pads = f"{top}, {bottom}, {left}, {right}"
         other = f"{bottom}, {top}, {right}, {left}"
         text = f"padding: at the other side in {two}, {other} (top, bottom, left, right)"
-        yield Change(f"{text}, not {pads}", replace(layer, padding=(bottom, top, right, left)))
+        yield ChangedLayer(
+            f"{text}, not {pads}", replace(layer, padding=(bottom, top, right, left))
+        )
 
 
-def _other_resizes(layer: ResizeLayer, two: str) -> Iterator[Change]:
+def _other_resizes(layer: ResizeLayer, two: str) -> Iterator[ChangedLayer]:
     for coordinates in COORDINATES:
         text = f"coordinates (align_corners): {coordinates} in {two}, not {layer.coordinates}"
-        yield Change(text, replace(layer, coordinates=coordinates))
+        yield ChangedLayer(text, replace(layer, coordinates=coordinates))
     for mode in RESIZE_MODES:
-        yield Change(f"filter: {mode} in {two}, not {layer.mode}", replace(layer, mode=mode))
+        yield ChangedLayer(f"filter: {mode} in {two}, not {layer.mode}", replace(layer, mode=mode))
 
 
 def _field_changes(case: Case, layer: Any) -> list[str]:

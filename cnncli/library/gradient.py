@@ -15,7 +15,7 @@ from cnncli.gradients.run import check_memory_for, require_check, upstream_for, 
 from cnncli.gradients.unit import Unit, labelled, parse_unit
 from cnncli.io.images import Picture
 from cnncli.library.images import ImageLike, Reading, source_of, work_on
-from cnncli.library.result import MapsArray, Sheet, maps_array, with_sheet
+from cnncli.library.result import MapsArray, MapsPicture, maps_array, with_sheet
 from cnncli.library.run import make_job
 from cnncli.network.graph import input_groups
 from cnncli.network.layers import FloatArray, Gradients
@@ -70,7 +70,7 @@ class GradientResult:
             for as_values in (True, False)
         )
         values, batched = self.gradient.input, self.picture.batched
-        sheet = Sheet(
+        sheet = MapsPicture(
             replace(self.job, render=view.render),
             view.result(self.gradient, batched),
             ArrayRows(view.make(self.gradient)),

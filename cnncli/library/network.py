@@ -30,7 +30,7 @@ from cnncli.pipeline.networks import (
     prepare_fields,
     with_labels,
 )
-from cnncli.plan.input_shape import check_sides, input_shape, order_notes
+from cnncli.plan.input_shape import check_sides, input_order_notes, input_shape
 
 if TYPE_CHECKING:
     from cnncli.library.explain import ExplainedValue
@@ -175,7 +175,7 @@ class Net:
         model = whole.until(self.until)
         stored = None if image is None else stored_shape(image, model)
         shape, notes = input_shape(model, input, stored)
-        notes = (*model.notes, *order_notes(input or ()), *notes)
+        notes = (*model.notes, *input_order_notes(input or ()), *notes)
         return Plan(summarize(model.network, shape, model.shown), notes, whole.network.names)
 
     def grad(

@@ -39,7 +39,7 @@ class Rendering(TypedDict, total=False):
 
 
 @dataclass(frozen=True, eq=False)
-class Sheet:
+class MapsPicture:
     """The picture of a layer's values: what the commands would write.
 
     Parameters
@@ -102,7 +102,7 @@ class MapsArray(np.ndarray[Any, Any]):
     without a sheet.
     """
 
-    sheet: Sheet | None
+    sheet: MapsPicture | None
 
     def __array_finalize__(self, parent: Any) -> None:
         """Let views and copies have no sheet: nothing is known of what is in them."""
@@ -166,7 +166,7 @@ class MapsArray(np.ndarray[Any, Any]):
         """
         self._whole().save(os.fspath(path), overwrite)
 
-    def _whole(self) -> Sheet:
+    def _whole(self) -> MapsPicture:
         if self.sheet is None:
             raise OptionError("only a whole layer's values have a sheet, this is a part of them")
         return self.sheet
@@ -199,11 +199,11 @@ def maps_array(job: Job, result: LayerResult, rows: ResultRows, source: Source) 
     values = rows.whole()
     kept = ArrayRows(values, rows.inner_cells, rows.sum_bounds)
     # The pixels of an image in memory need not stay beside its values.
-    sheet = Sheet(job, result, kept, replace(source, data=None))
+    sheet = MapsPicture(job, result, kept, replace(source, data=None))
     return with_sheet(values if result.batched else values[0], sheet)
 
 
-def with_sheet(values: np.ndarray[Any, Any], sheet: Sheet) -> MapsArray:
+def with_sheet(values: np.ndarray[Any, Any], sheet: MapsPicture) -> MapsArray:
     """Return an array as one that shows a sheet; it has the same memory."""
     array = np.asarray(values).view(MapsArray)
     array.sheet = sheet

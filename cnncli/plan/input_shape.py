@@ -18,12 +18,12 @@ MOST_CHANNELS: Final = 16
 SizeOfImage = tuple[int, int, int]
 
 
-def order_notes(shape: Sequence[int]) -> tuple[str, ...]:
+def input_order_notes(shape: Sequence[int]) -> tuple[str, ...]:
     """Say how the sides are ordered, where channels seem to come first, as PyTorch has them.
 
     Examples
     --------
-    >>> order_notes((224, 224, 3)), len(order_notes((3, 224, 224)))
+    >>> input_order_notes((224, 224, 3)), len(input_order_notes((3, 224, 224)))
     ((), 1)
     """
     if len(shape) != 3 or shape[0] not in (1, 3) or shape[2] <= MOST_CHANNELS:
