@@ -15,7 +15,7 @@ from cnncli.batch.listing import (
 )
 from cnncli.batch.own_results import OwnResults
 from cnncli.batch.spool import Spool
-from cnncli.errors import FileProblem, OptionError
+from cnncli.errors import FileProblem, OptionError, printable
 from cnncli.io.images import PICTURE_SUFFIXES
 from cnncli.io.limits import MAX_INPUT_BYTES
 from cnncli.io.nearby import files_like, is_number
@@ -182,6 +182,7 @@ def _add(sources: Sources, name: str, recursive: bool, excluded: str | None) -> 
             sources.sub_folders[name] = count_folders(name, excluded)
         if len(sources) == before:
             hint = None if recursive else "--recursive looks into sub-folders too"
+            hint = f"-o {printable(name)} makes it the folder of results" if before else hint
             raise FileProblem("a folder without images", hint=hint, path=name)
     elif is_pattern(name):
         for file, below in pattern_files(name):

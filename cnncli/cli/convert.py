@@ -99,7 +99,9 @@ def _one_network(options: ConvertOptions) -> tuple[str, str]:
     if len(others) > 1 or (others and options.output is not None):
         raise OptionError(f"convert takes one NETWORK, got {len(options.paths)}")
     if others:
-        hint = f"cnncli convert {shlex.join([first, '-o', others[0]])}"
+        name = str(Path(others[0]).with_suffix(".toml"))
+        name = "copy.toml" if name == first else name
+        hint = f"cnncli convert {shlex.join([first, '-o', name])}"
         raise OptionError(
             f"--output names the network file, got {quote(others[0])} alone", hint=hint
         )

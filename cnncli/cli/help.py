@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
-import math
-import os
-import re
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 import click
-
-from cnncli.errors import OptionError
 
 SHOW_ALL: Final = "cnncli.show_all_options"
 """Key of a context's `meta`: whether its help shows rare options too."""
@@ -21,9 +15,6 @@ NARROW: Final = 70
 
 BESIDE: Final = 9
 """The longest option or command there that still has its text beside it."""
-
-
-_NUMBER: Final = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)(/\d+)?,?")
 
 
 class HelpFormatter(click.HelpFormatter):
@@ -75,7 +66,10 @@ class HelpfulCommand(click.Command):
         """Parse a command line; answer options of other tools with those of this command."""
         words = list(args)
         self._refuse_one_dash(ctx, words)
-        self._refuse_loose_numbers(ctx, words)
+        if {"-f", "--filter"} & {*words}:
+            from cnncli.cli.wrong_calls import refuse_loose_numbers
+
+            refuse_loose_numbers(ctx, words)
         try:
             return super().parse_args(ctx, args)
         except click.NoSuchOption as error:
@@ -93,11 +87,26 @@ class HelpfulCommand(click.Command):
             if not isinstance(error.param, click.Option) or not error.param.help:
                 raise
             name = error.param.opts[-1]
-            if name == "--filter":
-                from cnncli.cli.synonyms import refuse_filter_as_image
+            if name in ("--filter", "--padding"):
+                from cnncli.cli.wrong_calls import refuse_value_as_image
 
-                refuse_filter_as_image(ctx, ctx.params.get("images") or ())
+                refuse_value_as_image(ctx, ctx.params.get("images") or ())
             raise click.UsageError(f"Missing option {name!r}: {_said(error.param)}", ctx) from error
+        except click.BadParameter as error:
+            from cnncli.cli.wrong_calls import with_joined_numbers
+
+            raise with_joined_numbers(ctx, words, error) from error
+        except click.UsageError as error:
+            if "unexpected extra" not in error.message:
+                raise
+            raise click.UsageError(self._extra(ctx, error), ctx) from error
+
+    def _extra(self, ctx: click.Context, error: click.UsageError) -> str:
+        """Say how many arguments there may be, where click says that there are more."""
+        takes = [p.make_metavar(ctx) for p in self.params if isinstance(p, click.Argument)]
+        only = f"{' '.join(takes)} alone" if takes else "no argument"
+        extra = error.message.rpartition("(")[2].removesuffix(")")
+        return f"{ctx.info_name} takes {only}, got also {extra!r}."
 
     def _missing(self, ctx: click.Context, error: click.BadOptionUsage) -> str:
         """Say of an option without its value what that must be; else what click says."""
@@ -131,23 +140,6 @@ class HelpfulCommand(click.Command):
             typed = word.partition("=")[0]
             if len(typed) > 2 and f"-{typed}" in known:
                 raise click.NoSuchOption(typed, ctx=ctx, possibilities=[f"-{typed}"])
-
-    def _refuse_loose_numbers(self, ctx: click.Context, words: Sequence[str]) -> None:
-        """Refuse ``-f 0 -1 0``, numbers of a filter that the shell has parted."""
-        names = [p.opts for p in self.get_params(ctx) if "--filter" in p.opts]
-        given = next((at for at, word in enumerate(words) if names and word in names[0]), None)
-        if given is None:
-            return
-        numbers = list(itertools.takewhile(_NUMBER.fullmatch, words[given + 1 :]))
-        if len(numbers) < 2 or any(map(os.path.exists, numbers[1:])):
-            return
-        side = math.isqrt(len(numbers))
-        rows = [" ".join(numbers[i : i + side]) for i in range(0, len(numbers), side)]
-        text = "; ".join(rows) if side * side == len(numbers) else "0 -1 0; -1 5 -1; 0 -1 0"
-        raise OptionError(
-            f"the numbers of {words[given]} must be one text, got {len(numbers)} words",
-            hint=f'put them in quotes, rows end with ;: {words[given]} "{text}"',
-        )
 
 
 def _said(option: click.Option) -> str:

@@ -12,7 +12,7 @@ from cnncli._dataclass import dataclass
 from cnncli.cli.command import make
 from cnncli.cli.layer_options import ConvOptions, LayerOptions, PoolOptions
 from cnncli.cli.options import ImageOptions, PrepareOptions, read_options
-from cnncli.cli.synonyms import refuse_filter_as_image
+from cnncli.cli.wrong_calls import refuse_value_as_image
 from cnncli.errors import quote
 from cnncli.pipeline.networks import is_network
 
@@ -134,7 +134,7 @@ def network_or_layer(
     networks = [path for path in paths if is_network(path)]
     pictures = tuple(path for path in paths if path not in networks)
     if not (networks or layer.filter_texts or layer.mode):
-        refuse_filter_as_image(command, pictures)
+        refuse_value_as_image(command, pictures)
     if len(networks) > 1 or len(pictures) > 1:
         raise click.UsageError(
             f"{command.info_name} takes one NETWORK at most, and one IMAGE, "
@@ -143,12 +143,13 @@ def network_or_layer(
     kinds = {
         "--filter": (bool(layer.filter_texts), {*ConvOptions.__dataclass_fields__}),
         "--pool": (layer.mode is not None, {*PoolOptions.__dataclass_fields__}),
-        "a layer of NETWORK": (bool(networks), network_fields | {*_PREPARE, "size"}),
+        "NETWORK": (bool(networks), network_fields | {*_PREPARE, "size"}),
     }
     chosen = [(kind, names) for kind, (is_chosen, names) in kinds.items() if is_chosen]
     if len(chosen) != 1:
         raise click.UsageError(
-            "exactly one of --filter, --pool and NETWORK (.toml or .onnx) must be given."
+            "exactly one of --filter, --pool and NETWORK (.toml or .onnx) must be given, "
+            f"got {' and '.join(kind for kind, _ in chosen) or 'none'}."
         )
     kind, own = chosen[0]
     others = set().union(*(names for _, names in kinds.values())) - own

@@ -9,6 +9,7 @@ from cnncli.cli.command import Command
 from cnncli.cli.layer import conv_layer, pool_layer
 from cnncli.cli.layer_options import ConvOptions, PadOptions, PoolOptions
 from cnncli.cli.options import BatchOptions, FilterResultOptions, PictureOptions, ResultOptions
+from cnncli.cli.wrong_calls import refuse_value_as_image
 
 PAD_EXAMPLES = """\b
 Examples:
@@ -81,4 +82,5 @@ def pool(
     """
     from cnncli.network.model import Model
 
+    refuse_value_as_image(click.get_current_context(), batch.images)
     return run_batch(Model.of_layer(pool_layer(layer)), images, batch, results)

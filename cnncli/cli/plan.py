@@ -153,7 +153,8 @@ def _one_network(options: PlanOptions) -> str:
     network, others = network_first(options.paths)
     if not others:
         return network
-    sides = "x".join(others)
+    square = [*others, "3"] if len(others) == 1 and others[0].isdecimal() else []
+    sides = "x".join([*others, *square])
     if InputSize().parse(sides) is not None:
         hint = f"--input {sides}"
     else:

@@ -21,6 +21,7 @@ from cnncli.cli.options import (
     until_option,
 )
 from cnncli.cli.progress import show_steps
+from cnncli.cli.wrong_calls import refuse_filter_as_network
 
 EXAMPLES = """\b
 Examples:
@@ -67,6 +68,7 @@ def run(
     from cnncli.pipeline.networks import chosen_layers, with_labels
 
     network, pictures = network_first((options.network, *batch.images))
+    refuse_filter_as_network(network, pictures)
     batch = replace(batch, images=pictures)
     prepare, picture = inputs.prepare(), next(iter(pictures), None)
     read = read_options(images)

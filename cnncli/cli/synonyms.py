@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import shlex
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Final
 
 import click
 
-from cnncli.core.choices import POOL_MODES
-from cnncli.errors import OptionError, nearest
-from cnncli.filters.builtin_names import SUFFIX, builtin_names
+from cnncli.errors import nearest
+from cnncli.filters.builtin_names import builtin_names
 
 LONGEST: Final = 100
 """Letters of a word that an answer repeats."""
@@ -117,6 +113,14 @@ SPELLED_OUT: Final = {
 }
 """What to write where a name alone would not be enough."""
 
+JOINED: Final = "The numbers of an option are joined by commas, as in --padding 1,1."
+
+ARGUMENTS: Final = {
+    "IMAGE": "image images img input in i src source file",
+    "NETWORK": "network net model m",
+}
+"""Words for what is no option here, by what commands call it."""
+
 RESIZING: Final = ("resize", "geometry", "scale", "thumbnail", "sample")
 RESIZED: Final = (
     "Pictures are resized for networks only, by --size of run; cnncli pool --mode average --size N "
@@ -215,6 +219,8 @@ def meant_option(
     """
     typed = name if name.startswith("--") else _whole_word(name, words)
     bare = typed.lstrip("-").replace("_", "-")
+    if bare.replace(".", "").replace(",", "").isdecimal():
+        return typed, JOINED
     own = {flag for param in command.get_params(ctx) for flag in param.opts}
     if f"--{bare}" in own:
         return typed, f"Did you mean --{bare}?"
@@ -232,6 +238,10 @@ def meant_option(
             return typed, f"Did you mean --{option}?"
     if use := next((use for name, use in SPELLED_OUT.items() if _joined(name) == word), None):
         return typed, use if use.split()[1].rstrip(".") in own else None
+    usage = " ".join(command.collect_usage_pieces(ctx))
+    for argument, synonyms in ARGUMENTS.items():
+        if word in synonyms.split() and argument in usage:
+            return typed, f"{argument} needs no option: {ctx.command_path} {usage}"
     return typed, _of_other_command(ctx, f"--{bare}", command.name)
 
 
@@ -260,38 +270,6 @@ def meant_command(word: str, names: Sequence[str]) -> str | None:
     if "conv" in names and "." in word and len(word) <= LONGEST:
         return f"cnncli conv {word} --filter edge"
     return " or ".join(nearest(word, names)) or None
-
-
-def refuse_filter_as_image(ctx: click.Context, paths: Sequence[str]) -> None:
-    """Raise OptionError where one of the images is a filter, or a kind of pool, by its name.
-
-    Parameters
-    ----------
-    ctx : click.Context
-        Of a command that takes filters or pools by an option, which was not given.
-    paths : sequence of str
-        Its arguments.
-    """
-    for path in reversed(paths):
-        if _is_filter(path) and (len(paths) > 1 or Path(path).suffix != SUFFIX):
-            option = "-f"
-        elif path in POOL_MODES and any("--pool" in param.opts for param in ctx.command.params):
-            option = "--pool"
-        else:
-            continue
-        others = [other for other in paths if other != path] or ["IMAGE"]
-        raise OptionError(
-            f"{path!r} is no IMAGE",
-            hint=shlex.join(["cnncli", ctx.info_name or "", *others, option, path]),
-        )
-
-
-def _is_filter(path: str) -> bool:
-    """Whether an argument names a built-in filter, numbers, or a file that may hold weights."""
-    file = path.partition(":")[0].lower()
-    if os.path.isfile(path.partition(":")[0]):
-        return file.endswith((SUFFIX, ".npz", ".safetensors", ".csv", ".txt"))
-    return file.removesuffix(SUFFIX) in builtin_names() or ";" in path
 
 
 def _joined(text: str) -> str:

@@ -261,4 +261,6 @@ def _parse_row(row: str, number: int) -> list[float]:
         hint = error.hint
         if "" in items and any(items):
             hint = f"write {quoted_start(', '.join(item for item in items if item))}"
+        if ";" in row:
+            hint = f"without brackets: {quoted_start(row)}"
         raise OptionError(f"row {number}: {error}", hint=hint) from None

@@ -17,6 +17,7 @@ from cnncli.render.options import MapGroup
 _FORM = "LAYER, LAYER:MAP or LAYER:MAP,ROW,COL"
 
 _NUMBERS = re.compile(r"\d{1,9}(,\d{1,9},\d{1,9})?")
+_COMMAS = re.compile(r"(.*[^\d,]\d*),(\d+(?:,\d+,\d+)?)")
 _PAIR = re.compile(r"\d+,\d+")
 _PLACED = re.compile(r"(?P<map>.+?)(?:,(?P<row>\d{1,9}),(?P<col>\d{1,9}))?")
 
@@ -86,6 +87,8 @@ def parse_unit(text: str, find: Callable[..., str], classes: Sequence[str] = ())
             is_map = _NUMBERS.fullmatch(text)
             hint = f"--unit LAYER:{text}" if is_map else error.hint
             hint = f"--unit {quote(f'LAYER:{text}')}" if text in classes else hint
+            if places := _COMMAS.fullmatch(text):
+                hint = f"--unit {printable(places[1])}:{places[2]}"
             raise type(error)(error.message, hint=hint, path=error.path) from None
     match = _PLACED.fullmatch(rest)
     if match is None or not layer:

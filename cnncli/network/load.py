@@ -27,8 +27,13 @@ _MADE_BY: Final = {
     **dict.fromkeys((".pt", ".pth", ".ckpt"), _TORCH),
     **dict.fromkeys((".h5", ".keras"), _KERAS),
     ".tflite": "python -m tf2onnx.convert --tflite model.tflite --output model.onnx makes one",
-    ".safetensors": (
-        "it holds weights alone: a .toml names the layers, with filter = 'w.safetensors:KEY'"
+    **{
+        suffix: f"it holds weights alone: a .toml names the layers, with filter = 'w{suffix}:KEY'"
+        for suffix in (".safetensors", ".npz")
+    },
+    ".npy": "it holds one array: cnncli conv takes it as a filter, by -f",
+    **dict.fromkeys(
+        (".png", ".jpg", ".jpeg"), "it is an IMAGE: NETWORK, such as net.toml, must be given too"
     ),
 }
 """How files of other tools become networks that can be read."""

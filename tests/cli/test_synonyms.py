@@ -34,7 +34,7 @@ ANSWERS = [
     ("conv a.png -resize 50%", "cnncli pool --mode average --size N makes them N times smaller."),
     ("run n.toml a.png -resize 50x50", "No such option '-resize'. Did you mean --size?"),
     ("conv a.png", "Missing option '--filter': File, built-in name, gaussian:2.5"),
-    ("pad a.png 10", "Missing option '--padding': Border: N, H,W or TOP,BOTTOM,LEFT,RIGHT"),
+    ("pad a.png", "Missing option '--padding': Border: N, H,W or TOP,BOTTOM,LEFT,RIGHT"),
     ("conv a.png -f edge --padding reflect", "Did you mean --pad-mode reflect?"),
     ("help", "No such command 'help'. Did you mean --help?"),
     ("conv a.png -negate", "No such option '-negate'."),

@@ -59,6 +59,34 @@ CALLS = [
     ("run net.tom a.png", 1, "'net.tom': a network file must end in", "there is 'net.toml'"),
     ("grad a.png --pool max --unit 0:0,3,3", 2, "the number of a lay", "--unit pool1:0,3,3"),
     ("run net.toml a.png --layer 0", 2, "the number of a layer must", "1 is first, 2 is pool1"),
+    ("pool a.png max", 2, NO_IMAGE.format("max"), "cnncli pool a.png --mode max"),
+    ("pool a.png avg", 2, NO_IMAGE.format("avg"), "cnncli pool a.png --mode average"),
+    ("pad a.png 10", 2, NO_IMAGE.format("10"), "cnncli pad a.png --padding 10"),
+    ("conv a.png -f gaussian 2", 2, NO_IMAGE.format("2"), "a filter's parameter follows a colon: "
+     "-f gaussian:2"),
+    ("conv edge a.png", 2, NO_IMAGE.format("edge"), "cnncli conv a.png -f edge"),
+    ("run edge a.png", 2, "'edge' is no NETWORK", "one filter: cnncli conv a.png -f edge"),
+    ("run a.png", 1, "'a.png': a network file must end in .toml or .onnx", "it is an IMAGE: NETW"),
+    ("run k.npy a.png", 1, "'k.npy': a network file must end in", "it holds one array"),
+    ("run w.npz a.png", 1, "'w.npz': a network file must end in", "it holds weights alone: a .to"),
+    ("conv a.png empty/ -f edge", 1, "'empty/': a folder without images", "-o empty/ makes it"),
+    ("conv a.png -f '[1 2; 3 4]'", 2, "the filter '[1 2; 3 4]': row 1", "without brackets: '1 2"),
+    ("explain a.png -f edge --at 3 4", 2, "Invalid value for '--at': must be ROW,COL with whole "
+     "numbers of 0 to 65535, got '3'. Did you mean 3,4?", ""),
+    ("plan net.toml --input 8 8 3", 2, "Invalid value for '--input': must be HxWxC or HxW with "
+     "whole numbers of 1 to 65535, got '8'. Did you mean 8x8x3?", ""),
+    ("conv a.png -f edge --range 0 1", 2, "Invalid value for '--range': must be auto, clip, minma"
+     "x, symmetric, abs or LO,HI, got '0'. Did you mean 0,1?", ""),
+    ("pool a.png --padding 1 -1", 2, "No such option '-1'. The numbers of an option are", ""),
+    ("run net.toml --image a.png", 2, "No such option '--image'. IMAGE needs no option:", ""),
+    ("run --model net.toml a.png", 2, "No such option '--model'. NETWORK needs no option", ""),
+    ("plan net.toml 64", 2, f"{ONE_NETWORK}'64'", "--input 64x64x3"),
+    ("grad net.toml a.png --unit first,0,3,3", 2, "no layer 'first,0,3,3'", "--unit first:0,3,3"),
+    ("explain a.png", 2, "exactly one of --filter, --pool and NETWORK (.toml or .onnx) must be giv"
+     "en, got none.", ""),
+    ("filters list edge", 2, "list takes no argument, got also 'edge'.", ""),
+    ("filters show edge box", 2, "show takes FILTER alone, got also 'box'.", ""),
+    ("convert net.toml net.onnx", 2, "--output names the", "cnncli convert net.toml -o copy.toml"),
     ("convert net.toml -o no/x.toml", 1, NO_FOLDER.format("toml"), "make it first"),
     ("conv a.png -f edge -o no/x.png", 1, NO_FOLDER.format("png"), "make it first, or name"),
     ("filters export edge -o no/x.npy", 1, NO_FOLDER.format("npy"), "make it first, or name"),
@@ -81,6 +109,7 @@ def files(empty_folder: Path) -> None:
     save("b.png", PHOTO)
     save("grey.png", PHOTO[..., 0])
     np.save("k.npy", np.ones((3, 3)))
+    Path("empty").mkdir()
     rng = np.random.default_rng(5)
     banks = {"W": (3, 3, 3, 16), "oihw": (6, 3, 3, 3), "eight": (4, 8), "sixteen": (4, 16)}
     np.savez("w.npz", **{name: rng.normal(size=shape) for name, shape in banks.items()})

@@ -1,0 +1,123 @@
+"""Answers to wrong calls: filters as images, numbers without quotes or commas."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import os
+import re
+import shlex
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+import click
+
+from cnncli.cli.synonyms import meant_value
+from cnncli.core.choices import POOL_MODES
+from cnncli.errors import OptionError
+from cnncli.filters.builtin_names import SUFFIX, builtin_names
+
+_NUMBER: Final = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)(/\d+)?,?")
+_BORDER: Final = re.compile(r"\d+(,\d+)*")
+_WEIGHTS: Final = (SUFFIX, ".npz", ".safetensors", ".csv", ".txt")
+
+
+def refuse_value_as_image(ctx: click.Context, paths: Sequence[str]) -> None:
+    """Raise OptionError where one of the images is the value of an option that was not given.
+
+    Parameters
+    ----------
+    ctx : click.Context
+    paths : sequence of str
+        Its arguments.
+    """
+    flags = {flag for param in ctx.command.params for flag in param.opts}
+    for path in reversed(paths):
+        found = _option_of(path, flags, alone=len(paths) == 1)
+        if found is None:
+            continue
+        others = [other for other in paths if other != path] or ["IMAGE"]
+        raise OptionError(
+            f"{path!r} is no IMAGE",
+            hint=shlex.join(["cnncli", ctx.info_name or "", *others, *found]),
+        )
+
+
+def refuse_filter_as_network(network: str, images: Sequence[str]) -> None:
+    """Raise OptionError where a filter stands in the place of a network."""
+    if not os.path.exists(network) and _is_filter(network):
+        use = shlex.join(["cnncli", "conv", *(images or ["IMAGE"]), "-f", network])
+        raise OptionError(f"{network!r} is no NETWORK", hint=f"one filter: {use}")
+
+
+def refuse_loose_numbers(ctx: click.Context, words: Sequence[str]) -> None:
+    """Raise OptionError for ``-f 0 -1 0``, numbers of a filter that the shell has parted."""
+    flags = [flag for param in ctx.command.params for flag in param.opts]
+    if "--filter" not in flags:
+        return
+    given = next((at for at, word in enumerate(words) if word in ("-f", "--filter")), len(words))
+    numbers = list(itertools.takewhile(_NUMBER.fullmatch, words[given + 1 :]))
+    kind = "".join(words[given + 1 : given + 2])
+    if not numbers:
+        _refuse_loose_parameter(kind, words[given + 2 : given + 3])
+    if len(numbers) < 2 or any(map(os.path.exists, numbers[1:])):
+        return
+    side = math.isqrt(len(numbers))
+    rows = [" ".join(numbers[i : i + side]) for i in range(0, len(numbers), side)]
+    text = "; ".join(rows) if side * side == len(numbers) else "0 -1 0; -1 5 -1; 0 -1 0"
+    raise OptionError(
+        f"the numbers of {words[given]} must be one text, got {len(numbers)} words",
+        hint=f'put them in quotes, rows end with ;: {words[given]} "{text}"',
+    )
+
+
+def with_joined_numbers(
+    ctx: click.Context, words: Sequence[str], error: click.BadParameter
+) -> click.BadParameter:
+    """Return an error of ``--at 3 4`` with the value that was meant, and any other as it is."""
+    param = error.param
+    if param is None:
+        return error
+    given = next((at for at, word in enumerate(words) if word in param.opts), len(words))
+    numbers = list(itertools.takewhile(_NUMBER.fullmatch, words[given + 1 :]))
+    for text in (",".join(numbers), "x".join(numbers)) if len(numbers) > 1 else ():
+        with suppress(click.BadParameter):
+            param.type.convert(text, param, ctx)
+            problem = f"{error.message.rstrip('.')}. Did you mean {text}?"
+            return click.BadParameter(problem, ctx, param)
+    return error
+
+
+def _refuse_loose_parameter(kind: str, behind: Sequence[str]) -> None:
+    """Raise OptionError for ``-f gaussian 2``."""
+    if not behind or not _NUMBER.fullmatch(behind[0]) or os.path.exists(behind[0]):
+        return
+    from cnncli.filters.generators import GENERATORS
+
+    if kind in GENERATORS:
+        use = f"a filter's parameter follows a colon: -f {kind}:{behind[0]}"
+        raise OptionError(f"{behind[0]!r} is no IMAGE", hint=use)
+
+
+def _option_of(path: str, flags: set[str], alone: bool) -> tuple[str, str] | None:
+    """Return the option that an argument is likely to be the value of, and that value."""
+    if "--filter" in flags and _is_filter(path) and not (alone and Path(path).suffix == SUFFIX):
+        return "-f", path
+    if os.path.exists(path):
+        return None
+    mode = next((flag for flag in ("--pool", "--mode") if flag in flags), None)
+    if mode is not None and (meant := meant_value(path, POOL_MODES)):
+        return mode, meant
+    if not {"--filter", "--mode"} & flags and _BORDER.fullmatch(path):
+        return "--padding", path
+    return None
+
+
+def _is_filter(path: str) -> bool:
+    """Whether an argument names a built-in filter, numbers, or a file that may hold weights."""
+    file = path.partition(":")[0]
+    if os.path.isfile(file):
+        return file.lower().endswith(_WEIGHTS)
+    return file.lower().removesuffix(SUFFIX) in builtin_names() or ";" in path
