@@ -271,7 +271,7 @@ def test_a_photographs_numbers_have_their_digits_and_all_products_are_written() 
     largest = max(abs(step.fast) for one in animation.explanations for step in one.steps)
     assert 1 < largest < 10
     assert [styles[2].form.decimals for styles in plan.styles] == [2, 2, 2]
-    written = " ".join(text for _, text in captions(animation, 86)[0])
+    written = " ".join(text for _, text in captions(animation, 504)[0])
     assert "more products" not in written and written.count(" x ") == 27
 
 

@@ -54,7 +54,7 @@ def test_frames_name_the_gradients_and_no_bias() -> None:
         "gradient of the input",
     )
     assert "backward: the gradient at row" in animation.title(animation.explanations[0])
-    labels = {label for label, _ in captions(animation, 90)[0]}
+    labels = {label for label, _ in captions(animation, 504)[0]}
     assert "result" in labels and "bias" not in labels
 
 

@@ -65,12 +65,10 @@ def plan_backward_animation(
     readers = [_readers(axis, cell) for axis, cell in zip(axes, at, strict=True)]
     is_one = len({path.channel for path in explanation.paths}) <= 1
     positions = [max(len(outputs), 5 if is_one else 3) for outputs in readers]
-    middles = [outputs[len(outputs) // 2] for outputs in readers]
+    middles = readers[0][len(readers[0]) // 2], readers[1][len(readers[1]) // 2]
     counts = cell_counts(options.cells, axes, positions)
     rows, cols = (axis_span(*side, mode) for side in zip(axes, middles, counts, strict=True))
-    outputs_around = rows.outputs, cols.outputs
-    middle = middles[0], middles[1]
-    (downs, acrosses), notes = limit_frames(outputs_around, middle, options.most)
+    (downs, acrosses), notes = limit_frames((rows.outputs, cols.outputs), middles, options.most)
     rows, cols = replace(rows, outputs=downs), replace(cols, outputs=acrosses)
     outputs = [(row, col) for row in downs for col in acrosses]
     each = window_gradients(explained, outputs, channel, explanation.map)

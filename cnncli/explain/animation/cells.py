@@ -24,6 +24,8 @@ from cnncli.network.layers import FloatArray
 from cnncli.render.text import fit_text, label_font, plain_text
 
 Corners = tuple[int, int, int, int]
+Lines = tuple[tuple[str, str], ...]
+"""Labels and the texts behind them."""
 Draw = ImageDraw.ImageDraw
 
 BACKGROUND: Final[Colour] = (255, 255, 255)
@@ -113,6 +115,49 @@ def text_length(texts: Sequence[str], size: int) -> int:
     font = label_font(size)
     # Names may have thousands of letters, of which no more are ever shown.
     return math.ceil(max(font.getlength(plain_text(text)[:400]) for text in texts)) + 2
+
+
+def wrap_words(text: str, width: int, size: int = TEXT) -> list[str]:
+    """Return a text in lines of so many pixels, broken at spaces alone.
+
+    Examples
+    --------
+    >>> wrap_words("the first in reading order wins", 100)
+    ['the first in', 'reading order', 'wins']
+    """
+    font = label_font(size)
+    lines: list[str] = []
+    right, space = 0.0, font.getlength(" ")
+    for word in text.split(" "):
+        # Of names of thousands of letters no more are ever shown.
+        length = font.getlength(plain_text(word[:400].replace("\xa0", " ")))
+        if lines and right + space + length <= width:
+            lines[-1] += f" {word}"
+            right += space + length
+        else:
+            lines.append(word)
+            right = length
+    return [line.replace("\xa0", " ") for line in lines]
+
+
+def caption_lines(captions: Sequence[Sequence[tuple[str, str]]], width: int) -> tuple[Lines, ...]:
+    """Break the texts of all frames' captions into lines of so many pixels, as many for each."""
+    broken = [
+        [
+            (label if k == 0 else "", line)
+            for label, text in caption
+            for k, line in enumerate(wrap_words(text, width))
+        ]
+        for caption in captions
+    ]
+    most = max(map(len, broken))
+    return tuple((*lines, *[("", "")] * (most - len(lines))) for lines in broken)
+
+
+def draw_lines(draw: Draw, lines: Sequence[str], top: int, width: int) -> None:
+    """Write small lines below a frame's title."""
+    for k, line in enumerate(lines):
+        draw_text(draw, (MARGIN, top + k * LEADING), line, SMALL, FAINT, width)
 
 
 def cell_format(values: FloatArray) -> NumberFormat:

@@ -9,11 +9,10 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from cnncli._dataclass import dataclass
-from cnncli.explain.animation.captions import Lines, captions
+from cnncli.explain.animation.captions import captions
 from cnncli.explain.animation.cells import (
     BACKGROUND,
     EMPTY,
-    FAINT,
     GAP,
     HEAD,
     HEAD_WIDTH,
@@ -35,17 +34,20 @@ from cnncli.explain.animation.cells import (
     CellGrid,
     CellStyle,
     Draw,
+    Lines,
     cell_format,
     cell_size,
     draw_caption,
     draw_cell,
     draw_head,
     draw_line_numbers,
+    draw_lines,
     draw_sign,
     draw_text,
     mark,
     mark_window,
     text_length,
+    wrap_words,
 )
 from cnncli.explain.animation.frames import Animation
 from cnncli.explain.model import Block
@@ -67,6 +69,8 @@ class FrameLayout:
         One for each row of panels.
     outputs : tuple of (int, int, CellGrid)
         Indices of output channels and of the rows of panels they are in.
+    summary : tuple of str
+        Lines below the title.
     below : int
         The top of the caption.
     label_width : int
@@ -83,6 +87,7 @@ class FrameLayout:
     inputs: tuple[CellGrid, ...]
     middles: tuple[CellGrid, ...]
     outputs: tuple[tuple[int, int, CellGrid], ...]
+    summary: tuple[str, ...]
     below: int
     label_width: int
     captions: tuple[Lines, ...]
@@ -105,7 +110,6 @@ def layout_frames(animation: Animation) -> FrameLayout:
     (rows, cols), kernel = animation.padding.shape, animation.explanations[0].padding.shape
     outputs = len(animation.rows.outputs), len(animation.cols.outputs)
     cell, font = cell_size(styles, max(rows, cols, *kernel, *outputs))
-    top = MARGIN + 2 * LEADING + 14
     tall = max(rows, kernel[0], outputs[0]) * cell
     row_height = HEAD + NUMBERS // 2 + tall + 14
     left = MARGIN + NUMBERS
@@ -117,13 +121,16 @@ def layout_frames(animation: Animation) -> FrameLayout:
     # Rows and columns of later frames may have more digits.
     over = min(text_length([animation.title(explanation)], TITLE) + 40, MOST_TITLE) + 2 * MARGIN
     width = max(right + head + MARGIN, LEAST_WIDTH, over)
+    lines = wrap_words(_summary(animation, font), width - 2 * MARGIN, SMALL)
+    top = MARGIN + (1 + len(lines)) * LEADING + 14
     tops = [top + k * row_height + HEAD + NUMBERS // 2 for k in range(count)]
     # The output of several channels is in the last of their rows, where the sum is complete.
     last = {channel.step: k for k, channel in enumerate(animation.channels)}
     below = top + count * row_height + 6
-    labels = [label for label, _ in captions(animation, _chars(width, LABEL_WIDTH))[0]]
+    room = width - 2 * MARGIN
+    labels = [label for label, _ in captions(animation, room - LABEL_WIDTH)[0]]
     label_width = max(LABEL_WIDTH, min(text_length(labels, TEXT) + 8, MOST_LABEL))
-    texts = captions(animation, _chars(width, label_width))
+    texts = captions(animation, room - label_width)
 
     def grid(x: int, row: int, cells: int) -> CellGrid:
         return CellGrid(x, tops[row] + (tall - cells * cell) // 2, cell)
@@ -135,6 +142,7 @@ def layout_frames(animation: Animation) -> FrameLayout:
         inputs=tuple(grid(left, row, rows) for row in range(count)),
         middles=tuple(grid(middle, row, kernel[0]) for row in range(count)),
         outputs=tuple((step, row, grid(right, row, outputs[0])) for step, row in last.items()),
+        summary=tuple(lines),
         below=below,
         label_width=label_width,
         captions=texts,
@@ -148,9 +156,15 @@ def _output_name(animation: Animation, step: int) -> str:
     return f"{name}, {animation.explanations[0].steps[step].name}" if several else name
 
 
-def _chars(width: int, label_width: int) -> int:
-    """How many characters a line has room for, in the mean."""
-    return (width - 2 * MARGIN - (label_width - LABEL_WIDTH)) // 7
+def _summary(animation: Animation, font: int) -> str:
+    """What stands below the title."""
+    explanation = animation.explanations[0]
+    count = sum(len(step.blocks) for step in explanation.steps)
+    if font == 0:
+        return TOO_SMALL
+    if len(animation.channels) < count:
+        return f"{len(animation.channels)} of {count} channels are shown; all count"
+    return animation.labels.summary or summary(explanation)
 
 
 def _styles(animation: Animation, row: int) -> tuple[CellStyle, CellStyle, CellStyle]:
@@ -199,14 +213,7 @@ def draw_frames(animation: Animation, layout: FrameLayout) -> Iterator[NDArray[n
 def _draw_still(draw: Draw, animation: Animation, layout: FrameLayout) -> None:
     """What no frame changes: the input, the empty output, names and the numbers of lines."""
     explanation = animation.explanations[0]
-    text = animation.labels.summary or summary(explanation)
-    count = sum(len(step.blocks) for step in explanation.steps)
-    if len(animation.channels) < count:
-        text = f"{len(animation.channels)} of {count} channels are shown; all count"
-    if layout.font == 0:
-        text = TOO_SMALL
-    top = MARGIN + LEADING + 4
-    draw_text(draw, (MARGIN, top), text, SMALL, FAINT, layout.width - 2 * MARGIN)
+    draw_lines(draw, layout.summary, MARGIN + LEADING + 4, layout.width - 2 * MARGIN)
     rows, cols = animation.rows.window.cells, animation.cols.window.cells
     several = len(animation.channels) > 1 or explanation.input_shapes[0][2] > 1
     for k, channel in enumerate(animation.channels):

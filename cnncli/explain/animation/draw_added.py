@@ -14,35 +14,41 @@ from cnncli.explain.animation.added_windows import AddedWindows
 from cnncli.explain.animation.cells import (
     BACKGROUND,
     EMPTY,
-    FAINT,
     GAP,
     HEAD,
     HEAD_WIDTH,
     INK,
+    LABEL_WIDTH,
     LEADING,
     LEAST_WIDTH,
     LINE,
     MARGIN,
+    MOST_HEAD,
     MOST_TITLE,
     NUMBERS,
     SMALL,
+    TEXT,
     TITLE,
     TOO_SMALL,
     UNFINISHED,
     CellGrid,
     CellStyle,
     Draw,
+    Lines,
+    caption_lines,
     cell_format,
     cell_size,
     draw_caption,
     draw_cell,
     draw_head,
     draw_line_numbers,
+    draw_lines,
     draw_sign,
     draw_text,
     mark,
     mark_window,
     text_length,
+    wrap_words,
 )
 from cnncli.explain.model import AddedWindow, padding_of
 from cnncli.explain.text.panels import MARKED, choose_colours, factor_text, number_text
@@ -50,8 +56,6 @@ from cnncli.network.layers import FloatArray
 
 MOST_TERMS = 4
 """Products that are written out."""
-
-CAPTION_LINES = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,8 +70,12 @@ class AddedLayout:
     values, weights : tuple of CellGrid
         One for each channel shown.
     added, total : CellGrid
+    summary : tuple of str
+        Lines below the title.
     below : int
         The top of the caption.
+    captions : tuple of Lines
+        Of each frame.
     styles : tuple of CellStyle
         Of what windows multiply, of weights, of a pool's window, of what is added, and of the map
         that it is added to.
@@ -80,7 +88,9 @@ class AddedLayout:
     weights: tuple[CellGrid, ...]
     added: CellGrid
     total: CellGrid
+    summary: tuple[str, ...]
     below: int
+    captions: tuple[Lines, ...]
     styles: tuple[CellStyle, CellStyle, CellStyle, CellStyle, CellStyle]
 
 
@@ -104,30 +114,57 @@ def layout_added_frames(animation: AddedWindows) -> AddedLayout:
     count = max(len(animation.shown), 1)
     tall = max(rows, down, height) * cell
     row_height = HEAD + NUMBERS // 2 + tall + 14
-    top = MARGIN + 2 * LEADING + 14
-    tops = [top + k * row_height + HEAD + NUMBERS // 2 for k in range(count)]
     values = MARGIN + NUMBERS
-    weights = values + max(width * cell, HEAD_WIDTH) + GAP
+    head = min(text_length(_heads(animation), TEXT), MOST_HEAD)
+    weights = values + max(width * cell, HEAD_WIDTH, head) + GAP
     added = weights + max(across * cell, HEAD_WIDTH) + GAP
     right = added + max(across * cell, HEAD_WIDTH) + GAP + NUMBERS
     over = text_length([animation.labels.title], TITLE) + 40
     right_end = right + max(cols * cell, 2 * HEAD_WIDTH)
+    whole = max(right_end, min(over, MOST_TITLE), LEAST_WIDTH) + MARGIN
+    room = whole - 2 * MARGIN
+    lines = wrap_words(_summary(animation, font), room, SMALL)
+    top = MARGIN + (1 + len(lines)) * LEADING + 14
+    tops = [top + k * row_height + HEAD + NUMBERS // 2 for k in range(count)]
     below = top + count * row_height + 6
+    texts = [added_caption(animation, frame) for frame in range(len(animation.windows))]
+    captions = caption_lines(texts, room - LABEL_WIDTH)
 
     def grid(x: int, row: int, cells: int) -> CellGrid:
         return CellGrid(x, tops[row] + (tall - cells * cell) // 2, cell)
 
     return AddedLayout(
-        width=max(right_end, min(over, MOST_TITLE), LEAST_WIDTH) + MARGIN,
-        height=below + CAPTION_LINES * LEADING + MARGIN,
+        width=whole,
+        height=below + len(captions[0]) * LEADING + MARGIN,
         font=font,
         values=tuple(grid(values, row, height) for row in range(count)),
         weights=tuple(grid(weights, row, down) for row in range(count)),
         added=grid(added, count - 1, down),
         total=grid(right, count - 1, rows),
+        summary=tuple(lines),
         below=below,
+        captions=captions,
         styles=styles,
     )
+
+
+def _heads(animation: AddedWindows) -> list[str]:
+    """What stands above the values that windows multiply, of each channel."""
+    name = animation.labels.values
+    if len(animation.windows[0].channels) <= 1:
+        return [name]
+    return [f"{name}, {channel}" for channel in animation.names]
+
+
+def _summary(animation: AddedWindows, font: int) -> str:
+    """What stands below the title."""
+    count = len(animation.windows[0].channels)
+    if font == 0:
+        return TOO_SMALL
+    if len(animation.shown) < count:
+        several = animation.labels.several
+        return f"{len(animation.shown)} of {count} {several} are shown; all count"
+    return animation.labels.summary
 
 
 def _styles(
@@ -180,23 +217,15 @@ def _draw_values(draw: Draw, animation: AddedWindows, layout: AddedLayout, frame
 
 def _draw_still(draw: Draw, animation: AddedWindows, layout: AddedLayout) -> None:
     """What no frame changes: names, the numbers of lines, and the values or their empty cells."""
-    labels, width = animation.labels, layout.width - 2 * MARGIN
-    count, text = len(animation.windows[0].channels), labels.summary
-    if len(animation.shown) < count:
-        text = f"{len(animation.shown)} of {count} {labels.several} are shown; all count"
-    if layout.font == 0:
-        text = TOO_SMALL
+    labels, width, heads = animation.labels, layout.width - 2 * MARGIN, _heads(animation)
     draw_text(draw, (MARGIN, MARGIN - 2), labels.title, TITLE, INK, width)
-    draw_text(draw, (MARGIN, MARGIN + LEADING + 4), text, SMALL, FAINT, width)
+    draw_lines(draw, layout.summary, MARGIN + LEADING + 4, width)
     rows, cols = (
         _with_gaps(span.outputs, gap)
         for span, gap in zip((animation.rows, animation.cols), animation.gaps, strict=True)
     )
     for k, grid in enumerate(layout.values):
-        name = labels.values
-        if count > 1:
-            name += f", {animation.names[k]}"
-        draw_head(draw, grid, name, layout.weights[k].left - 8)
+        draw_head(draw, grid, heads[k], layout.weights[k].left - 8)
         draw_head(draw, layout.weights[k], labels.weights, layout.added.left - 8)
         draw_line_numbers(draw, grid, rows, cols)
         for frame in range(len(animation.windows)):
@@ -228,7 +257,7 @@ def _draw_moving(draw: Draw, animation: AddedWindows, layout: AddedLayout, frame
         draw_sign(draw, (layout.added.left - GAP / 2, middle), sign)
         mark(draw, layout.values[row].box(*animation.place(frame)))
     _draw_total(draw, animation, layout, frame)
-    draw_caption(draw, added_caption(animation, frame), layout.below, layout.width)
+    draw_caption(draw, layout.captions[frame], layout.below, layout.width)
 
 
 def _draw_total(draw: Draw, animation: AddedWindows, layout: AddedLayout, frame: int) -> None:

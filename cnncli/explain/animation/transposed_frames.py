@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from cnncli.core.geometry import Axis
+from cnncli.core.geometry import Axis, Pair
 from cnncli.errors import OptionError
 from cnncli.explain.animation.added_windows import (
     AddedWindows,
@@ -71,12 +71,7 @@ def plan_transposed_animation(
     shape = explained.inputs[0].shape
     window, sizes = layer.output_window(shape), shape[1:3]
     axes = window.rows, window.cols
-    middles = _middle(axes[0], at[0], sizes[0]), _middle(axes[1], at[1], sizes[1])
-    around = [
-        cells_around(range(size), middle, min(_cell_count(axis, options.cells), size))
-        for axis, middle, size in zip(axes, middles, sizes, strict=True)
-    ]
-    (downs, acrosses), notes = limit_frames((around[0], around[1]), middles, options.most)
+    (downs, acrosses), notes = _choose_cells(axes, sizes, at, options)
     rows, cols = _span(axes[0], downs, sizes[0]), _span(axes[1], acrosses, sizes[1])
     cells = [(row, col) for row in downs for col in acrosses]
     each = added_windows(explained, cells, channel)
@@ -104,6 +99,18 @@ def plan_transposed_animation(
         gaps=(axes[0].stride, axes[1].stride),
         unfinished=unfinished,
     )
+
+
+def _choose_cells(
+    axes: tuple[Axis, Axis], sizes: Pair, at: Pair, options: FrameOptions
+) -> tuple[tuple[range, range], tuple[str, ...]]:
+    """Choose the rows and columns of the input that are shown; and what to tell of the others."""
+    middles = _middle(axes[0], at[0], sizes[0]), _middle(axes[1], at[1], sizes[1])
+    around = [
+        cells_around(range(size), middle, min(_cell_count(axis, options.cells), size))
+        for axis, middle, size in zip(axes, middles, sizes, strict=True)
+    ]
+    return limit_frames((around[0], around[1]), middles, options.most)
 
 
 def _middle(axis: Axis, at: int, size: int) -> int:

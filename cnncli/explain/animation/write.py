@@ -133,21 +133,15 @@ def write_frames(
     """
     name = _file_name(request)
     _output(request, source, name, 0)
-    frames = (
-        _backward_frames(request, source, options)
-        if backward
-        else _frames(request, source, options)
-    )
+    find_frames = _backward_frames if backward else _frames
+    frames = find_frames(request, source, options)
     count, (height, width) = len(frames.positions), frames.size
     is_numbered = FRAME_NUMBER.search(name) is not None
     outputs = [_output(request, source, name, k) for k in range(count if is_numbered else 1)]
     held = 1 if is_numbered else count
-    check_memory(
-        PIXEL_BYTES * width * height * held,
-        f"{held} frames of {height}x{width}",
-        "fewer --cells or --frames",
-        limit=request.job.read.max_memory,
-    )
+    needed, what = PIXEL_BYTES * width * height * held, f"{held} frames of {height}x{width}"
+    limit = request.job.read.max_memory
+    check_memory(needed, what, "fewer --cells or --frames", limit=limit)
     pictures = track(frames.pictures, "drawing the frames", count)
     durations = options.durations(count)
     if is_numbered:

@@ -22,6 +22,9 @@ from cnncli.explain.text.phrases import (
 )
 from cnncli.render.text_table import text_table
 
+LabelledTexts = tuple[str, list[str]]
+"""A label, and the texts under each other behind it."""
+
 LABEL: Final = 11
 """Columns of the label before each line."""
 
@@ -101,6 +104,8 @@ def labelled(label: str, texts: Sequence[str], width: int) -> list[str]:
     >>> labelled("size", ["rows 3", "columns 4"], 80)
     ['size       rows 3', '           columns 4']
     """
+    if len(label) >= LABEL:
+        return [*wrap(label, width), *labelled("", texts, width)]
     lines = []
     for k, text in enumerate(texts):
         head = (label if k == 0 else "").ljust(LABEL)
@@ -146,18 +151,32 @@ def _sums(rest: Sequence[Block], width: int) -> list[str]:
 
 def sum_lines(explanation: Explanation, step: Step, width: int) -> list[str]:
     """Return the lines from the sums to the result."""
+    parts = sum_parts(explanation, step, "= marks the others")
+    return [line for label, texts in parts for line in labelled(label, texts, width)]
+
+
+def sum_parts(explanation: Explanation, step: Step, others: str) -> list[LabelledTexts]:
+    """Return labels with the texts behind them, from the sums to the result.
+
+    Parameters
+    ----------
+    explanation : Explanation
+    step : Step
+    others : str
+        How the cells look that tie with a pool's winner.
+    """
     if explanation.type in ("conv", "conv-transpose", "dense"):
-        lines = _conv_lines(step, width)
+        parts = _conv_parts(step)
     elif explanation.type == "pool":
-        lines = _pool_lines(explanation, step, width)
+        parts = _pool_parts(explanation, step, others)
     elif explanation.type == "pad":
-        lines = _pad_lines(explanation, width)
+        parts = [_pad_part(explanation)]
     else:
-        lines = _formula_lines("formula", step, width)
-    return [*lines, *labelled("result", [number_text(step.value)], width)]
+        parts = [("formula", _formula_texts(step))]
+    return [*parts, ("result", [number_text(step.value)])]
 
 
-def _conv_lines(step: Step, width: int) -> list[str]:
+def _conv_parts(step: Step) -> list[LabelledTexts]:
     products = sum(block.sum for block in step.blocks)
     blocks, bias = step.blocks, step.bias or 0.0
     count = sum(block.window.size for block in blocks)
@@ -170,48 +189,39 @@ def _conv_lines(step: Step, width: int) -> list[str]:
         text = f"{terms} = {number_text(products)}"
     elif len(blocks) > 1:
         text += f" in {len(blocks)} channels"
-    lines = labelled("sum", [text], width)
     plus = f"+ {number_text(bias)} = {number_text(step.total)}" if bias else "0"
-    lines += labelled("bias", [plus], width)
-    if step.activation != "none":
-        lines += _formula_lines(step.activation, step, width)
-    return lines
+    activation = [(step.activation, _formula_texts(step))] if step.activation != "none" else []
+    return [("sum", [text]), ("bias", [plus]), *activation]
 
 
-def _formula_lines(label: str, step: Step, width: int) -> list[str]:
-    """A formula and, below, the numbers in it."""
+def _formula_texts(step: Step) -> list[str]:
+    """A formula and the numbers in it."""
     values = ", ".join(f"{name} = {number_text(value)}" for name, value in step.operands)
-    texts = [f"{step.formula} = {number_text(step.value)}", f"with {values}"]
-    if len(label) >= LABEL:
-        return [*wrap(label, width), *labelled("", texts, width)]
-    return labelled(label, texts, width)
+    return [f"{step.formula} = {number_text(step.value)}", f"with {values}"]
 
 
-def _pool_lines(explanation: Explanation, step: Step, width: int) -> list[str]:
+def _pool_parts(explanation: Explanation, step: Step, others: str) -> list[LabelledTexts]:
     (block,) = step.blocks
     total = number_text(block.sum)
     if block.winner is not None:
         label = "largest" if explanation.mode == "max" else "smallest"
-        return labelled(label, _winner_texts(explanation, block), width)
+        return [(label, _winner_texts(explanation, block, others))]
     if step.divisor is not None:
         cells, padding = explanation.padding.size, int(explanation.padding.sum())
         counted = "padding counts" if step.divisor > cells - padding else "padding does not count"
         average = f"{total} / {step.divisor} = {number_text(step.value)}"
         return [
-            *labelled("sum", [f"{total}, of {cells - padding} input cells"], width),
-            *labelled("average", [f"{average}, {counted}" if padding else average], width),
+            ("sum", [f"{total}, of {cells - padding} input cells"]),
+            ("average", [f"{average}, {counted}" if padding else average]),
         ]
     assert explanation.p is not None
     if np.isinf(explanation.p):
-        return labelled("largest", [f"{total}, without its sign"], width)
+        return [("largest", [f"{total}, without its sign"])]
     root = f"{total} ^ (1/{explanation.p:g}) = {number_text(step.value)}"
-    return [
-        *labelled("sum", [f"{total}, of the powers |x|^{explanation.p:g}"], width),
-        *labelled("root", [root], width),
-    ]
+    return [("sum", [f"{total}, of the powers |x|^{explanation.p:g}"]), ("root", [root])]
 
 
-def _winner_texts(explanation: Explanation, block: Block) -> list[str]:
+def _winner_texts(explanation: Explanation, block: Block, others: str) -> list[str]:
     assert block.winner is not None and explanation.axes is not None
     if not block.winner.any():
         return [f"{number_text(block.sum)}: the window meets padding only"]
@@ -220,16 +230,16 @@ def _winner_texts(explanation: Explanation, block: Block) -> list[str]:
     texts = [f"{number_text(block.sum)} at row {row}, column {column}"]
     if block.ties > 1:
         texts.append(
-            f"a tie: {block.ties} cells hold it (= marks the others); the first in reading order "
+            f"a tie: {block.ties} cells hold it ({others}); the first in reading order "
             "wins, and gets the gradient"
         )
     return texts
 
 
-def _pad_lines(explanation: Explanation, width: int) -> list[str]:
+def _pad_part(explanation: Explanation) -> LabelledTexts:
     assert explanation.axes is not None
     (row,), (col,) = (axis.sources for axis in explanation.axes)
     if row is None or col is None:
-        return labelled("border", [f"the constant {explanation.pad_value:g}"], width)
+        return "border", [f"the constant {explanation.pad_value:g}"]
     label = "border" if explanation.padding.any() else "inside"
-    return labelled(label, [f"a copy of the input at row {row}, column {col}"], width)
+    return label, [f"a copy of the input at row {row}, column {col}"]
