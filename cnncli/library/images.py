@@ -166,15 +166,18 @@ def read_options(model: Model, reading: Reading) -> ReadOptions:
 def stored_shape(image: ImageLike, model: Model) -> tuple[int, int, int]:
     """Return the (H, W, C) of an image for a model, before it is resized.
 
-    Of a file the header alone is read.
-
     Examples
     --------
     >>> from cnncli.network.layers import PoolLayer
     >>> stored_shape(np.ones((4, 5)), Model.of_layer(PoolLayer()))
     (4, 5, 1)
     """
-    source, read = source_of(image), replace(read_options(model, {}), size=None)
+    return shape_of(image, replace(read_options(model, {}), size=None))
+
+
+def shape_of(image: ImageLike, read: ReadOptions) -> tuple[int, int, int]:
+    """Return the (H, W, C) of an image that is read so; of a file the header alone is read."""
+    source = source_of(image)
     if isinstance(source.path, Path) and source.data is None:
         return read_shape(source.path, read)
     return read_source(source, read).shape[1:]

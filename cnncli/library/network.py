@@ -16,7 +16,7 @@ from cnncli._dataclass import dataclass
 from cnncli.core.geometry import Pair
 from cnncli.io.read_options import ReadOptions
 from cnncli.io.urls import local_path
-from cnncli.library.images import ImageLike, Reading, check_reading, stored_shape
+from cnncli.library.images import ImageLike, Reading, check_reading, shape_of, stored_shape
 from cnncli.library.plan import Plan
 from cnncli.library.result import Result
 from cnncli.library.run import run_model
@@ -24,6 +24,7 @@ from cnncli.network.load import load_model
 from cnncli.network.model import Model, SizeNeeded
 from cnncli.network.summary import summarize
 from cnncli.pipeline.networks import (
+    ShapeOf,
     chosen_layers,
     load_for_picture,
     load_network,
@@ -62,14 +63,14 @@ class Net:
     def _model(self) -> Model:
         return self._loaded(None)
 
-    def _loaded(self, picture: str | None) -> Model:
+    def _loaded(self, picture: ShapeOf | None) -> Model:
         part = self.until is not None
         model = load_network(self.path, dict(self.prepare), picture, ReadOptions(), part)
         return with_labels(model, self.labels).until(self.until)
 
     def _model_for(self, image: ImageLike) -> Model:
-        """Return the model; where its file leaves the size open, for that of the image's file."""
-        picture = _file_name(image)
+        """Return the model; where its file leaves the size open, for that of the image."""
+        picture = partial(shape_of, image)
         try:
             model = self._model
         except SizeNeeded:
@@ -167,7 +168,8 @@ class Net:
             check_sides(input)
         size = {} if input is None else {"size": (input[0], input[1])}
         load = partial(load_model, self.path, weights=False, part=self.until is not None)
-        prepare, picture = {**self.prepare, **size}, _file_name(image)
+        prepare = {**self.prepare, **size}
+        picture = None if image is None else partial(shape_of, image)
         try:
             whole = load_for_picture(load, prepare, picture, ReadOptions())
         except SizeNeeded as error:
@@ -339,7 +341,3 @@ def load(
     with contextlib.suppress(SizeNeeded):
         _ = net._model
     return net
-
-
-def _file_name(image: ImageLike | None) -> str | None:
-    return os.fspath(image) if isinstance(image, str | os.PathLike) else None

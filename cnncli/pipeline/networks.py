@@ -88,10 +88,14 @@ def prepare_fields(
     return known | {name: value for name, value in fields.items() if value is not None}
 
 
+ShapeOf = Callable[["ReadOptions"], tuple[int, int, int]]
+"""Returns the (H, W, C) of a picture that is read so."""
+
+
 def load_network(
     path: Path,
     prepare: dict[str, Any],
-    picture: str | None,
+    picture: str | ShapeOf | None,
     read: ReadOptions,
     part: bool = False,
     part_option: str = "--until",
@@ -104,8 +108,8 @@ def load_network(
         The file.
     prepare : dict
         As `load_model` takes it.
-    picture : str, optional
-        The first picture, which is asked only if it is a file.
+    picture : str or callable, optional
+        The first picture, which is asked only if it is a file, or what returns its shape.
     read : ReadOptions
         How it is read.
     part, part_option
@@ -120,23 +124,25 @@ def load_network(
 
 
 def load_for_picture(
-    load: Callable[..., Model], prepare: dict[str, Any], picture: str | None, read: ReadOptions
+    load: Callable[..., Model],
+    prepare: dict[str, Any],
+    picture: str | ShapeOf | None,
+    read: ReadOptions,
 ) -> Model:
     """Return what ``load(prepare=...)`` does; where it needs the picture's size, of that size."""
-    from cnncli.io.images import read_shape
-    from cnncli.io.urls import local_path
     from cnncli.network.model import SizeNeeded
 
+    shape_of = _shape_of_file(picture) if isinstance(picture, str) else picture
     try:
         model = load(prepare=prepare)
-        if not (model.needs_size and _is_file(picture)):
+        if shape_of is None or not model.needs_size:
             return model
         own_size = model.own_size
     except SizeNeeded as error:
-        if not _is_file(picture):
+        if shape_of is None:
             raise
         own_size = error.own_size
-    height, width, _ = read_shape(local_path(str(picture), "IMAGE"), replace(read, size=own_size))
+    height, width, _ = shape_of(replace(read, size=own_size))
     return load(prepare={**prepare, "size": (height, width)})
 
 
@@ -222,5 +228,8 @@ def _takes_raw_pixels(model: Model) -> bool:
     return any(map(is_onnx, model.files)) and any(isinstance(layer, ConvLayer) for layer in first)
 
 
-def _is_file(picture: str | None) -> bool:
-    return picture is not None and os.path.isfile(picture)
+def _shape_of_file(picture: str) -> ShapeOf | None:
+    from cnncli.io.images import read_shape
+    from cnncli.io.urls import local_path
+
+    return partial(read_shape, local_path(picture, "IMAGE")) if os.path.isfile(picture) else None

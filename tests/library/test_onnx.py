@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import cnncli
 from cnncli.network.model import SizeNeeded
@@ -22,11 +23,13 @@ def test_a_model_of_open_size_is_loaded_with_the_picture(empty_folder: Path) -> 
     save("photo.png", np.random.default_rng(5).integers(0, 256, (5, 6, 3), np.uint8))
     net = cnncli.load("net.onnx")
     assert "depend on the size" in repr(net)
-    with pytest.raises(SizeNeeded):
-        net.run(np.ones((5, 6, 3)))
     run_cli("run", "net.onnx", "photo.png", "-o", "y.npy")
     expected = np.load("y.npy")
     np.testing.assert_array_equal(np.asarray(net.run("photo.png").last), expected)
+    with Image.open("photo.png") as picture:
+        for image in (picture, np.asarray(picture)):
+            np.testing.assert_array_equal(net.run(image).last, expected)
+            assert net.plan(image=image).summary.last.shape == (1, 1, 2)
     sized = cnncli.load("net.onnx", size=(5, 6)).run("photo.png").last
     np.testing.assert_array_equal(np.asarray(sized), expected)
     assert net.plan(image="photo.png").summary.last.shape == (1, 1, 2)
