@@ -109,8 +109,7 @@ def compare_results(
     if explanation is not None:
         explanations.append(explanation)
     elif not explanations:
-        pairs = zip(paths, pictures, strict=True)
-        explanations += [text for pair in pairs if (text := _other_values(*pair, read))]
+        explanations += _other_values(paths, pictures, read)
     if difference is None and not explanations:
         raise shape_error(a, b, hint=layer is None)
     if not explanations:
@@ -167,8 +166,26 @@ def _by_layer(
     ]
 
 
-def _other_values(path: Path, picture: Picture, read: ReadOptions) -> str | None:
-    """Say that a picture of ours stands for other numbers than its pixels are."""
+def _other_values(
+    paths: Sequence[Path], pictures: Sequence[Picture], read: ReadOptions
+) -> list[str]:
+    """Say which pictures of ours stand for other numbers, if these can be compared."""
+    pairs = zip(paths, pictures, strict=True)
+    numbers = [_numbers_shown(*pair, read) for pair in pairs]
+    shapes = {p.shape if v is None else v.shape for p, v in zip(pictures, numbers, strict=True)}
+    if len(shapes) > 1 and pictures[0].shape != pictures[1].shape:
+        return []
+    texts = []
+    for path, values in zip(paths, numbers, strict=True):
+        if values is not None:
+            low, high = measure(values).limits
+            shown = f"{quote(path)} shows values from {low:.4g} to {high:.4g}"
+            texts.append(f"{shown}: --as-values reads those")
+    return texts
+
+
+def _numbers_shown(path: Path, picture: Picture, read: ReadOptions) -> Values | None:
+    """Return the numbers that a picture of ours stands for, if its pixels are others."""
     if read.restore is not None or picture.scale == 1:
         return None
     try:
@@ -177,8 +194,7 @@ def _other_values(path: Path, picture: Picture, read: ReadOptions) -> str | None
         return None
     if values.shape == picture.shape and np.allclose(values, picture.values(), atol=1 / 255):
         return None
-    low, high = measure(values).limits
-    return f"{quote(path)} shows values from {low:.4g} to {high:.4g}: --as-values reads those"
+    return values
 
 
 def _forms(picture: Picture, tolerance: float) -> list[ResultForm]:

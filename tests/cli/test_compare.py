@@ -183,6 +183,17 @@ def test_a_picture_of_other_values_is_told() -> None:
     run_cli("compare", "a.npy", "a.png", "--as-values", "--tolerance", most / 254)
 
 
+def test_a_picture_of_other_values_does_not_explain_another_size() -> None:
+    save("small.png", PIXELS[:7, :8])
+    run_cli("conv", "photo.png", "-f", "sobel_v", "--range", "symmetric", "-o", "a.png")
+    refused("compare", "a.png", "small.png", code=2)
+    # Cut back into its maps, a sheet has the size of the array.
+    bank = save_array("bank.npy", np.random.default_rng(2).normal(size=(3, 3, 3, 4)))
+    for name in ("maps.npy", "maps.png"):
+        run_cli("conv", "photo.png", "-f", bank, "-o", name)
+    assert "--as-values" in run_cli("compare", "maps.npy", "maps.png", code=1).stdout
+
+
 def test_quiet_tells_by_the_exit_code_alone() -> None:
     save("other.png", PIXELS[::-1])
     assert run_cli("compare", "photo.png", "other.png", "-q", code=1).output == ""
