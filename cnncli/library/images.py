@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -13,10 +14,11 @@ from typing import Any, Final, TypedDict
 import numpy as np
 from PIL import Image, PngImagePlugin
 
-from cnncli.errors import CnnCliError, OptionError, nearest, quote
+from cnncli.errors import CnnCliError, FileProblem, OptionError, nearest, quote
 from cnncli.io.images import read_shape
 from cnncli.io.photo_metadata import read_photo_metadata
 from cnncli.io.read_options import ReadOptions
+from cnncli.io.regular_files import fault_text
 from cnncli.io.urls import locate
 from cnncli.network.model import Model
 from cnncli.pipeline.files import read_source
@@ -59,8 +61,8 @@ def source_of(image: ImageLike, reading: Reading | None = None) -> Source:
 
     Raises
     ------
-    OptionError
-        If it is none of these.
+    OptionError, FileProblem
+        If it is none of these, or a picture that Pillow cannot decode.
 
     Examples
     --------
@@ -74,7 +76,7 @@ def source_of(image: ImageLike, reading: Reading | None = None) -> Source:
         if frame is not None and getattr(image, "n_frames", 1) > 1:
             problem = "frame is for files: of a picture of Pillow's its current frame is taken"
             raise OptionError(problem, hint=f"image.seek({frame})")
-        return Source(Path("picture"), data=_content(image))
+        return Source(Path("picture"), data=_picture_content(image))
     array = np.asarray(image)
     if array.dtype.hasobject:
         need = "an image must be a file, an address, an array of numbers or a picture of Pillow's"
@@ -82,6 +84,19 @@ def source_of(image: ImageLike, reading: Reading | None = None) -> Source:
     stream = io.BytesIO()
     np.save(stream, array, allow_pickle=False)
     return Source(Path("array"), data=stream.getvalue())
+
+
+def _picture_content(image: Image.Image) -> bytes:
+    """Return the content of a picture of Pillow's, which is decoded only now."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return _content(image)
+    except MemoryError:
+        raise
+    # Broken pictures make Pillow raise nearly every exception Python has.
+    except Exception as error:
+        raise FileProblem(f"cannot be read: {fault_text(error)}", path="picture") from error
 
 
 def _content(image: Image.Image) -> bytes:
@@ -94,7 +109,8 @@ def _content(image: Image.Image) -> bytes:
     with suppress(Exception):  # broken EXIF does not turn the picture
         exif[_ORIENTATION] = int(image.getexif()[_ORIENTATION])
     text = PngImagePlugin.PngInfo()
-    if record := image.info.get("cnncli") or image.info.get("comment"):
+    record = image.info.get("cnncli") or image.info.get("comment")
+    if isinstance(record, str | bytes):
         text.add_text("cnncli", record)
     is_deep = image.mode in _TIFF_MODES and not _is_16_bit(image)
     stream = io.BytesIO()

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image, ImageOps
 
 import cnncli
-from cnncli.errors import OptionError
+from cnncli.errors import FileProblem, OptionError
 from tests.support.pages import REPOSITORY
 from tests.support.shell import values_of
 
@@ -126,6 +126,26 @@ def test_frames_are_chosen_in_pillow(empty_folder: Path) -> None:
         picture.seek(1)
         shown = cnncli.pool(picture, size=1)
     np.testing.assert_array_equal(shown, cnncli.pool("frames.gif", size=1, frame=1))
+
+
+def test_a_picture_that_pillow_cannot_decode_is_refused(empty_folder: Path) -> None:
+    PHOTO.resize((64, 64)).save("whole.jpg")
+    content = Path("whole.jpg").read_bytes()
+    Path("cut.jpg").write_bytes(content[: len(content) // 2])
+    with (
+        Image.open("cut.jpg") as cut,
+        pytest.raises(FileProblem, match="'picture': cannot be read"),
+    ):
+        cnncli.pool(cut)
+    with pytest.raises(FileProblem, match="'picture': cannot be read"):
+        cnncli.pool(Image.new("RGB", (4, 0)))
+
+
+def test_what_is_broken_beside_the_pixels_is_left_out() -> None:
+    for exif in (b"garbage", b"Exif\0\0II*\0\x08\0\0\0\xff\xff\0"):
+        picture = PHOTO.copy()
+        picture.info |= {"exif": exif, "comment": {"a": 1}, "dpi": ("a", 2), "icc_profile": b"x"}
+        np.testing.assert_array_equal(cnncli.pool(picture, size=1), cnncli.pool(PHOTO, size=1))
 
 
 @pytest.mark.parametrize("image", [None, {"a": 1}, object])
