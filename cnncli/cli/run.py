@@ -21,7 +21,7 @@ from cnncli.cli.options import (
     until_option,
 )
 from cnncli.cli.progress import show_steps
-from cnncli.cli.wrong_calls import refuse_filter_as_network
+from cnncli.cli.wrong_calls import refuse_filter_as_network, refuse_layer_as_image
 
 EXAMPLES = """\b
 Examples:
@@ -76,6 +76,7 @@ def run(
     with show_steps(results.quiet):
         model = load_network(network, prepare, picture, read, part)
         model = with_labels(model, options.class_names).until(options.until)
+    refuse_layer_as_image(pictures, model.network.names)
     layers = chosen_layers(model.network, [model.find(name) for name in options.layers])
     several = len(set(options.layers)) > 1
     model = model.showing(layers)

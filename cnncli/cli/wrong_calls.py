@@ -52,6 +52,13 @@ def refuse_filter_as_network(network: str, images: Sequence[str]) -> None:
         raise OptionError(f"{network!r} is no NETWORK", hint=f"one filter: {use}")
 
 
+def refuse_layer_as_image(images: Sequence[str], layers: Sequence[str]) -> None:
+    """Raise OptionError where one of the images is the name of a layer."""
+    for name in images:
+        if name in layers and not os.path.exists(name):
+            raise OptionError(f"{name!r} is no IMAGE", hint=f"a layer: --layer {name}")
+
+
 def refuse_loose_numbers(ctx: click.Context, words: Sequence[str]) -> None:
     """Raise OptionError for ``-f 0 -1 0``, numbers of a filter that the shell has parted."""
     flags = [flag for param in ctx.command.params for flag in param.opts]

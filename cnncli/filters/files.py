@@ -394,6 +394,9 @@ def _unknown(path: str, what: str, builtins: bool) -> OptionError:
     names = _builtins_like(path) if builtins else []
     alike = f"; nearest built-in: {', '.join(names)}" if names else ""
     hint = _respell_kind(path) or _LIST_HINT if builtins else None
+    several = re.split(r"[,+ ]+", path)
+    if builtins and several[1:] and set(several) <= {*builtin_names()}:
+        hint = f"each by its own option: {' '.join(f'--filter {name}' for name in several)}"
     if os.sep in path or _has_suffix(path):
         near = files_like(path, near_only=Path(path).suffix.lower() == SUFFIX)
         return OptionError(f"no such file{alike}", hint=near or hint, path=path)
