@@ -102,35 +102,44 @@ def live_network_page_data(
     if not _is_small(network, picture, shapes, summaries):
         return None
     used = picture.pixels[0].nbytes
-    records, notes_of_weights = network_settings(network, shapes, picture.dtype, used, {})
+    settings, notes_of_weights = network_settings(network, shapes, picture.dtype, used, {})
     # Notes tell of weights that are not exact.
-    if notes_of_weights or not all(map(_can_compute, records.values())):
+    if notes_of_weights or not all(map(_can_compute, settings.values())):
         return None
     groups = input_groups(picture.shape[3])
     whole = slice(0, picture.shape[1]), slice(0, picture.shape[2])
-    specs = [
-        {
-            "name": node.name,
-            "inputs": list(node.inputs),
-            "label": summary.label,
-            "maps": list(node.maps) or None,
-            "clips": clips_by_default(network.until(node.name), picture),
-            "settings": records[node.name],
-        }
-        for node, summary in zip(network.nodes, summaries, strict=True)
-    ]
     return {
         "kind": "network",
         "title": title,
         "input": image_record(picture, unit.image, whole, groups),
         "single": picture.dtype == np.float32,
-        "layers": specs,
+        "layers": _layer_records(network, picture, summaries, settings),
         "unit": {"layer": layer, "map": unit.map, "at": list(unit.at)},
         "tables": colour_tables(),
         "imageNotes": len(notes),
         "presets": preset_records(),
         "notes": [*notes, "This page computes all values itself, from the image and the weights."],
     }
+
+
+def _layer_records(
+    network: Network,
+    picture: Picture,
+    summaries: Sequence[LayerSummary],
+    settings: Mapping[str, PageData | None],
+) -> list[PageData]:
+    """Return what the page computes each layer with, and what it tells of it."""
+    return [
+        {
+            "name": node.name,
+            "inputs": list(node.inputs),
+            "label": summary.label,
+            "maps": list(node.maps) or None,
+            "clips": clips_by_default(network.until(node.name), picture),
+            "settings": settings[node.name],
+        }
+        for node, summary in zip(network.nodes, summaries, strict=True)
+    ]
 
 
 def _is_small(

@@ -178,7 +178,7 @@ def _powers(X: FloatArray, over: tuple[int, ...]) -> dict[str, FloatArray]:
 
 
 def _shares_of_groups(layer: ConvLayer) -> bool:
-    """Whether a page may hold what a channel is made from, but not what its share is of."""
+    """Whether a softmax runs over channels of which the page may lack some."""
     return layer.activation in OVER_CHANNELS and (layer.groups > 1 or layer.filter.per_channel)
 
 

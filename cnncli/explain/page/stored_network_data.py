@@ -53,7 +53,7 @@ MOST_SCORES: Final = 4096
 MOST_WANTED: Final = 3
 """Channels of a layer before the unit that feed it and are in the page in any case."""
 
-_NAMED: Final = 3
+_MOST_NAMED: Final = 3
 """Layers that a note names."""
 
 _LENGTHS: Final = (512, 256, 128, 64, 32)
@@ -123,23 +123,35 @@ def stored_network_page_data(
         if not parts[name].is_whole(shapes[name]):
             readers = [node for node in network.nodes if name in node.inputs]
             sums |= {one.name: _sums_of(one, Y, parts[one.name], parts[name]) for one in readers}
-    summaries = {plan.name: plan for plan in summarize(network, picture.shape[1:]).layers}
-    source = {"name": SOURCE, "label": "input", "shape": list(shape[1:]), "inputs": [], "reads": []}
     used = sum(part.size for part in parts.values()) * np.dtype(dtype).itemsize
     settings, weight_notes = network_settings(network, shapes, picture.dtype, used, sums)
-    layers = [source | values[SOURCE]]
-    for node in track(network.nodes, "describing the layers", len(network.nodes)):
-        told = _layer_facts(node, shapes, summaries[node.name])
-        layers.append(told | values[node.name] | {"settings": settings[node.name]})
     facts = [*_notes(dtype, shapes, parts), *weight_notes, *_not_finite_notes(not_finite)]
     return {
         "kind": "network",
         "title": title,
-        "layers": layers,
+        "layers": _layer_records(network, shapes, values, settings),
         "unit": {"layer": layer, "map": unit.map, "at": list(unit.at)},
         "tables": colour_tables(),
         "notes": [*notes, *facts],
     }
+
+
+def _layer_records(
+    network: Network,
+    shapes: Mapping[str, Shape],
+    values: Mapping[str, PageData],
+    settings: Mapping[str, PageData | None],
+) -> list[PageData]:
+    """Return what is told of the input and of each layer, with its values and settings."""
+    shape = shapes[SOURCE][1:]
+    source = {"name": SOURCE, "label": "input", "shape": list(shape), "inputs": [], "reads": []}
+    records = [source | values[SOURCE]]
+    summaries = summarize(network, shape).layers
+    nodes = track(network.nodes, "describing the layers", len(network.nodes))
+    for node, summary in zip(nodes, summaries, strict=True):
+        facts = _layer_facts(node, shapes, summary)
+        records.append(facts | values[node.name] | {"settings": settings[node.name]})
+    return records
 
 
 def _sums_of(node: Node, X: FloatArray, part: _LayerPart, source: _LayerPart) -> PageData:
@@ -356,5 +368,5 @@ def _not_finite_notes(counts: Mapping[str, int]) -> list[str]:
     found = [f"{count} values of {name}" for name, count in counts.items() if count]
     if not found:
         return []
-    more = f" and of {len(found) - _NAMED} more layers" if len(found) > _NAMED else ""
-    return [f"NaN or infinite, drawn in magenta: {', '.join(found[:_NAMED])}{more}."]
+    more = f" and of {len(found) - _MOST_NAMED} more layers" if len(found) > _MOST_NAMED else ""
+    return [f"NaN or infinite, drawn in magenta: {', '.join(found[:_MOST_NAMED])}{more}."]
