@@ -135,7 +135,7 @@ def test_a_stride_says_what_it_does(show: Opener) -> None:
     tab.fill("#stride-cols", "3")
     settle(tab)
     assert tab.text_content("#stride-note") == (
-        "Stride 2 × 3: the window moves 2 rows or 3 columns at a time. "
+        "Stride 2 × 3: the window moves 2 rows down or 3 columns across at a time. "
         "That makes 150 × 151 outputs; stride 1 makes 300 × 451."
     )
 

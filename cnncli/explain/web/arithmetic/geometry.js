@@ -39,6 +39,12 @@ function axisFormula(axis) {
   );
 }
 
+/** What the brackets of a size's formula mean; "" where it has none. */
+function roundingText(formula) {
+  if (formula.includes("⌊")) return "⌊ ⌋ rounds down";
+  return formula.includes("⌈") ? "⌈ ⌉ rounds up" : "";
+}
+
 /** Pads for which the output has ceil(size / stride) cells; the odd one at the end, or not. */
 function samePads(size, kernel, stride, dilation, lower) {
   const out = Math.ceil(size / stride);

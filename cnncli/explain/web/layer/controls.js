@@ -35,7 +35,7 @@ function drawControls() {
     element("span", { text: `rows: ${formula(rows)}` }),
     element("span", { text: `columns: ${formula(cols)}` }),
     // On a phone in place of that below the output, whose panel keeps its height.
-    ...(isTransposed || shown.problem ? [] : [element("span", { class: "stride dim", text: strideText() })]),
+    ...(isTransposed || shown.problem ? [] : [element("span", { class: "stride dim", text: strideText(state.layer, state.input.size) })]),
   );
   byId("size-words").replaceChildren(
     element("p", { text: words }),
@@ -46,7 +46,7 @@ function drawControls() {
 /** How an output's size is counted, in words. */
 function sizeText(ceil) {
   const [open, close, less] = ceil ? ["⌈", "⌉", ", less a window that starts in the end padding"] : ["⌊", "⌋", ""];
-  return `${open}(input + padding − span of the window) / stride${close} + 1${less}`;
+  return `${open}(input + padding − span of the window) / stride${close} + 1${less}; ${roundingText(open)}`;
 }
 
 /** The page's title: of the filter or the mode that was chosen, where it is another one. */

@@ -194,7 +194,7 @@ function drawStatus() {
   byId("output-box").dataset.size = byId("output-size").textContent;
   // The range of few values would tell the one that the quiz asks for.
   setText(byId("output-note"), hiddenUnit() ? "" : outputNote());
-  setText(byId("stride-note"), hiddenUnit() || isTransposed ? "" : strideText());
+  setText(byId("stride-note"), hiddenUnit() || isTransposed ? "" : strideText(state.layer, state.input.size));
   const note = isTransposed ? sourceText() : state.layer.op === "conv" ? paddingText() : "";
   setText(byId("input-note"), [notFiniteInput, note].filter(Boolean).join("; "));
   for (const [index, id] of ["at-row", "at-col"].entries()) {
@@ -265,14 +265,4 @@ function startBorderButton() {
   const distance = ([, row, col]) => Math.abs(row - state.at[0]) + Math.abs(col - state.at[1]);
   button.addEventListener("click", () => apply({ at: sides()[0].slice(1), pinned: true, playing: false }));
   showWhere(button, () => state.layer.op === "conv" && sides().length > 0);
-}
-
-/** What a stride above 1 does to the output, in words; "" of stride 1. */
-function strideText() {
-  const { kernel, stride, padding, dilation, op, ceil } = state.layer;
-  if (stride.every((step) => step === 1)) return "";
-  const all = placeWindow(state.input.size, kernel, [1, 1], padding, dilation, op === "pool" && ceil);
-  const { rows, cols } = shown.arithmetic.window;
-  const steps = stride[0] === stride[1] ? `${stride[0]} cells` : `${stride[0]} rows or ${stride[1]} columns`;
-  return `Stride ${stride[0] === stride[1] ? stride[0] : stride.join(" × ")}: the window moves ${steps} at a time. That makes ${rows.out} × ${cols.out} outputs; stride 1 makes ${all.rows.out} × ${all.cols.out}.`;
 }

@@ -289,6 +289,8 @@ function factElements(layer) {
   if (layer.formula) {
     const [rows, cols] = layer.formula.map((formula) => formula.replaceAll("*", "×").replaceAll("//", " // "));
     texts.push(...(rows === cols ? [`rows and columns: ${rows}`] : [`rows: ${rows}`, `columns: ${cols}`]));
+    const rounding = roundingText(rows + cols);
+    if (rounding) texts.push(rounding);
   }
   if (layer.field) texts.push(fieldText(layer.field));
   return texts.map((text) => element("p", { class: "dim", text }));

@@ -128,11 +128,19 @@ function makeEditorFields() {
   if (weights) filterPanel();
   if (op === "pool") field("Mode", poolMode());
   if (kernel && op !== "dense") windowFields();
+  if (op === "conv" || op === "pool") addStrideNote();
   if (op === "pool") poolFields();
   if (op === "conv-transpose") field("Bias", biasField());
   else if (weights) convFields();
   if (op === "activation") field("Activation", activationInput());
   for (const name of CHANNEL_NUMBERS) if (edited.settings()[name]?.length) channelField(name);
+}
+
+/** Below the stride what it does. */
+function addStrideNote() {
+  const note = element("p", { class: "dim", id: "stride-note" });
+  updates.push(() => setText(note, edited.isShown() ? strideText(edited.settings(), editedInput().shape) : ""));
+  byId("stride").closest("fieldset").append(note);
 }
 
 /** A number of the chosen channel, such as the gamma of a batch-norm, or of the chosen cell. */

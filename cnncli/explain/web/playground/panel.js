@@ -7,7 +7,7 @@ const PICTURE_FILE = "picture.png";
 /** Whether others can open the page's address: not that of a file. */
 const HAS_LINK = location.protocol.startsWith("http");
 const LAYERS_HINT = " Others put it behind the address of their playground, which cnncli explain --blank -o playground.html writes.";
-/** Larger filters are changed by numbers, in the panel on the layer. */
+/** Larger filters are changed by numbers, in the panel that changes the layer. */
 const LARGEST_DRAWN = 7;
 /** A filter to draw on, which at first leaves the picture as it is. */
 const OWN_FILTER = "conv=3x3:0,0,0,0,1,0,0,0,0";
@@ -25,6 +25,7 @@ function startStackPanel() {
     wordsList("filter", "weight", "activation", "pool"),
     element("p", { class: "problem", id: "stack-problem", role: "alert" }),
     element("div", { id: "paint", hidden: true }),
+    element("button", { type: "button", id: "to-window", hidden: true, click: goToStride }),
     copyRow(),
     element("p", { class: "dim", id: "copied", role: "status" }),
     element("pre", { id: "copied-text", tabindex: "0", role: "region", "aria-label": "What was copied", hidden: true }),
@@ -150,6 +151,15 @@ function drawStackPanel() {
   const sample = byId("sample");
   if (document.activeElement !== sample) sample.value = state.input.channels === 3 ? "color" : "gray";
   drawPaint();
+  const { layer } = state.unit;
+  byId("to-window").hidden = !live.specs.get(layer)?.settings.kernel;
+  setText(byId("to-window"), `Stride, padding and size of ${layer}`);
+}
+
+/** Go to the field of the chosen layer's stride. */
+function goToStride() {
+  byId("stride").scrollIntoView({ block: "center" });
+  byId("stride").focus({ preventScroll: true });
 }
 
 /** A layer of the list: its name, and buttons to move and remove it. */
@@ -214,7 +224,7 @@ function drawPaint() {
   );
   const click = () => change(new Float32Array(weights.length));
   const clear = element("button", { type: "button", class: "quiet", id: "clear", "data-key": "clear", text: "All zeros", click });
-  const told = element("p", { class: "dim", text: "Click a weight: 0, 1, −1. Other numbers and sizes: in the panel on the layer." });
+  const told = element("p", { class: "dim", text: `Click a weight: 0, 1, −1. Other numbers: in "Change ${name}".` });
   replaceItems(place, [
     element("div", { class: "head" }, element("h3", { text: `Draw the filter of ${name}` }), clear),
     element("table", { class: "grid narrow" }, ...rows),

@@ -87,6 +87,18 @@ function windowFields() {
   showWhere(dilation, () => edited.settings().kernel.some((side) => side > 1));
 }
 
+/** What a stride above 1 does to the output of a layer whose input is `size`, in words; "" of stride 1. */
+function strideText({ op, kernel, stride, padding, dilation, ceil }, size) {
+  if (stride.every((step) => step === 1)) return "";
+  const [own, all] = [stride, [1, 1]].map((steps) => {
+    const { rows, cols } = placeWindow(size, kernel, steps, padding, dilation, op === "pool" && ceil);
+    return `${rows.out} × ${cols.out}`;
+  });
+  const isSame = stride[0] === stride[1];
+  const steps = isSame ? `${stride[0]} cells` : `${countText(stride[0], "row")} down or ${countText(stride[1], "column")} across`;
+  return `Stride ${isSame ? stride[0] : stride.join(" × ")}: the window moves ${steps} at a time. That makes ${own} outputs; stride 1 makes ${all}.`;
+}
+
 function poolMode() {
   return selectInput("mode", "Mode", OPTIONS.pools, () => edited.settings().mode, (mode) => edited.change({ mode }));
 }
