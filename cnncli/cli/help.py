@@ -105,7 +105,7 @@ class HelpfulCommand(click.Command):
         """Say how many arguments there may be, where click says that there are more."""
         takes = [p.make_metavar(ctx) for p in self.params if isinstance(p, click.Argument)]
         only = f"{' '.join(takes)} alone" if takes else "no argument"
-        extra = error.message.rpartition("(")[2].removesuffix(")")
+        extra = error.message.partition("(")[2].removesuffix(")")
         return f"{ctx.info_name} takes {only}, got also {extra!r}."
 
     def _missing(self, ctx: click.Context, error: click.BadOptionUsage) -> str:

@@ -324,5 +324,6 @@ def _is_whole(text: str) -> bool:
 
 
 def _whole_numbers(texts: Sequence[str]) -> tuple[int, ...]:
-    """Return texts as whole numbers; none if one of them is none."""
-    return tuple(map(int, texts)) if all(map(_is_whole, texts)) else ()
+    """Return texts as whole numbers, with space around or not; none if one of them is none."""
+    stripped = [text.strip() for text in texts]
+    return tuple(map(int, stripped)) if all(map(_is_whole, stripped)) else ()

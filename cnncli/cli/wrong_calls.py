@@ -39,10 +39,10 @@ def refuse_value_as_image(ctx: click.Context, paths: Sequence[str]) -> None:
         if found is None:
             continue
         others = [other for other in paths if other != path] or ["IMAGE"]
-        raise OptionError(
-            f"{path!r} is no IMAGE",
-            hint=shlex.join(["cnncli", ctx.info_name or "", *others, *found]),
-        )
+        use = shlex.join(["cnncli", ctx.info_name or "", *others, *found])
+        if os.path.exists(path):
+            raise OptionError("--filter is missing", hint=f"if {path!r} is the filter: {use}")
+        raise OptionError(f"{path!r} is no IMAGE", hint=use)
 
 
 def refuse_filter_as_network(network: str, images: Sequence[str]) -> None:
@@ -64,20 +64,26 @@ def refuse_loose_numbers(ctx: click.Context, words: Sequence[str]) -> None:
     flags = [flag for param in ctx.command.params for flag in param.opts]
     if "--filter" not in flags:
         return
-    given = next((at for at, word in enumerate(words) if word in ("-f", "--filter")), len(words))
-    numbers = list(itertools.takewhile(_NUMBER.fullmatch, words[given + 1 :]))
+    given, numbers = _numbers_behind(("-f", "--filter"), words)
     kind = "".join(words[given + 1 : given + 2])
     if not numbers:
         _refuse_loose_parameter(kind, words[given + 2 : given + 3])
     if len(numbers) < 2 or any(map(os.path.exists, numbers[1:])):
         return
     side = math.isqrt(len(numbers))
-    rows = [" ".join(numbers[i : i + side]) for i in range(0, len(numbers), side)]
-    text = "; ".join(rows) if side * side == len(numbers) else "0 -1 0; -1 5 -1; 0 -1 0"
+    columns = side if side * side == len(numbers) else len(numbers)
+    rows = [" ".join(numbers[i : i + columns]) for i in range(0, len(numbers), columns)]
     raise OptionError(
         f"the numbers of {words[given]} must be one text, got {len(numbers)} words",
-        hint=f'put them in quotes, rows end with ;: {words[given]} "{text}"',
+        hint=f'put them in quotes, rows end with ;: {words[given]} "{"; ".join(rows)}"',
     )
+
+
+def _numbers_behind(flags: Sequence[str], words: Sequence[str]) -> tuple[int, list[str]]:
+    """Return the place of an option and the numbers behind it, without commas at their ends."""
+    given = next((at for at, word in enumerate(words) if word in flags), len(words))
+    numbers = itertools.takewhile(_NUMBER.fullmatch, words[given + 1 :])
+    return given, [number.removesuffix(",") for number in numbers]
 
 
 def with_joined_numbers(
@@ -87,8 +93,7 @@ def with_joined_numbers(
     param = error.param
     if param is None:
         return error
-    given = next((at for at, word in enumerate(words) if word in param.opts), len(words))
-    numbers = list(itertools.takewhile(_NUMBER.fullmatch, words[given + 1 :]))
+    _, numbers = _numbers_behind(param.opts, words)
     for text in (",".join(numbers), "x".join(numbers)) if len(numbers) > 1 else ():
         with suppress(click.BadParameter):
             param.type.convert(text, param, ctx)
@@ -127,4 +132,6 @@ def _is_filter(path: str) -> bool:
     file = path.partition(":")[0]
     if os.path.isfile(file):
         return file.lower().endswith(_WEIGHTS)
-    return file.lower().removesuffix(SUFFIX) in builtin_names() or ";" in path
+    rows = [row.split() for row in path.split(";")]
+    is_matrix = len(rows) > 1 and all(map(_NUMBER.fullmatch, itertools.chain(*rows)))
+    return file.lower().removesuffix(SUFFIX) in builtin_names() or is_matrix

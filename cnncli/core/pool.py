@@ -376,15 +376,15 @@ def _norms(A: FloatArray, window: Window, p: float) -> FloatArray:
     magnitudes = np.abs(A)
     if np.isinf(p):
         return _extremes(magnitudes, window, np.maximum, 0.0)
-    with np.errstate(over="ignore"):
-        powers = magnitudes ** A.dtype.type(p)
-    norms = reduce_windows(powers, window, np.add, 0.0) ** A.dtype.type(1 / p)
     far = _far_cells(magnitudes, window, p)
-    if not far.any():
-        return norms
     # Window by window, so that a strip of rows has the bytes that the whole has.
-    return np.where(
-        reduce_windows(far, window, np.maximum, False), _scaled_norms(magnitudes, window, p), norms
+    scaled = reduce_windows(far, window, np.maximum, False) if far.any() else None
+    del far
+    with np.errstate(over="ignore"):
+        sums = reduce_windows(magnitudes ** A.dtype.type(p), window, np.add, 0.0)
+        norms: FloatArray = sums ** A.dtype.type(1 / p)
+    return (
+        norms if scaled is None else np.where(scaled, _scaled_norms(magnitudes, window, p), norms)
     )
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
+
 from cnncli.core.geometry import Pair
-from cnncli.explain.explained_layer import ExplainedLayer
+from cnncli.explain.explained_layer import ExplainedLayer, LayerInput
 from cnncli.explain.model import Term
 from cnncli.network.layers import (
     ConcatLayer,
@@ -12,7 +14,6 @@ from cnncli.network.layers import (
     MergeLayer,
     PadChannelsLayer,
     ResizeLayer,
-    Shape,
     SliceLayer,
     SpaceToDepthLayer,
     ViewLayer,
@@ -21,19 +22,19 @@ from cnncli.network.layers import (
 WeightedCell = tuple[int, tuple[int, int, int], float]
 """The number of an input, a cell in it, and its weight."""
 
-MOVES = (DepthToSpaceLayer, SpaceToDepthLayer, ViewLayer)
-KINDS = (ConcatLayer, PadChannelsLayer, ResizeLayer, SliceLayer, *MOVES)
+REORDERING_LAYERS = (DepthToSpaceLayer, SpaceToDepthLayer, ViewLayer)
+MOVING_LAYERS = (ConcatLayer, PadChannelsLayer, ResizeLayer, SliceLayer, *REORDERING_LAYERS)
 
 
 def is_moved(layer: Layer | MergeLayer) -> bool:
-    """Whether a layer is explained here.
+    """Whether a layer copies or mixes single cells of its input, or adds constants.
 
     Examples
     --------
     >>> is_moved(ResizeLayer(scale=2.0))
     True
     """
-    return isinstance(layer, KINDS)
+    return isinstance(layer, MOVING_LAYERS)
 
 
 def moved_terms(explained: ExplainedLayer, at: Pair, channel: int) -> tuple[str, list[Term], float]:
@@ -75,7 +76,7 @@ def moved_terms(explained: ExplainedLayer, at: Pair, channel: int) -> tuple[str,
     ((which, (row, column, number), _),) = found
     source, place = explained.inputs[which], f"x[{row},{column}]"
     value = source.value((row, column, number))
-    if isinstance(layer, MOVES) or (isinstance(layer, SliceLayer) and layer.reads_all):
+    if isinstance(layer, REORDERING_LAYERS) or (isinstance(layer, SliceLayer) and layer.reads_all):
         return f"{place} of channel {number}", [(place, value)], value
     where = f"{place}, " if isinstance(layer, ConcatLayer) and layer.reads_all else ""
     return f"{where}channel {number} of {source.name}", [(source.name, value)], value
@@ -122,19 +123,23 @@ def moved_cells(explained: ExplainedLayer, at: Pair, channel: int) -> list[Weigh
     if isinstance(layer, ConcatLayer):
         return [(*layer.source(shapes, (row, column, channel)), 1.0)]
     if isinstance(layer, ResizeLayer):
-        return _resize_cells(layer, shapes[0], at, channel)
+        return _resize_cells(layer, explained.inputs[0], at, channel)
     if isinstance(layer, PadChannelsLayer):
         number = channel - layer.counts[0]
         return [(0, (row, column, number), 1.0)] if 0 <= number < shapes[0][3] else []
-    assert isinstance(layer, (*MOVES, SliceLayer))
+    assert isinstance(layer, (*REORDERING_LAYERS, SliceLayer))
     return [(0, layer.source(shapes[0], (row, column, channel)), 1.0)]
 
 
-def _resize_cells(layer: ResizeLayer, shape: Shape, at: Pair, channel: int) -> list[WeightedCell]:
+def _resize_cells(
+    layer: ResizeLayer, source: LayerInput, at: Pair, channel: int
+) -> list[WeightedCell]:
     weights: dict[Pair, float] = {}
-    rows, columns = layer.taps(shape)
+    rows, columns = layer.taps(source.shape)
     for row, down in zip(rows.cells[at[0]], rows.weights[at[0]], strict=True):
         for column, across in zip(columns.cells[at[1]], columns.weights[at[1]], strict=True):
             cell = int(row), int(column)
             weights[cell] = weights.get(cell, 0.0) + float(down * across)
-    return [(0, (*cell, channel), weight) for cell, weight in weights.items() if weight]
+    cells = [(0, (*cell, channel), weight) for cell, weight in weights.items()]
+    # The layer multiplies by 0 too, which makes NaN of what is not finite.
+    return [each for each in cells if each[2] or not math.isfinite(source.value(each[1]))]

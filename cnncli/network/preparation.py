@@ -44,7 +44,7 @@ class InputScaleLayer(ScaleLayer):
             try:
                 check_per_channel(" and ".join(self.names), self.factor, shape[3])
             except ShapeError as error:
-                raise _problem(str(error), ShapeError) from None
+                raise _problem(str(error), *self.names, kind=ShapeError) from None
         return shape
 
 
@@ -110,27 +110,36 @@ class Preparation:
         )
         mean, std = _numbers(mean_name, self.mean), _numbers(std_name, self.std)
         if not std.all():
-            raise _problem(f"{std_name} must not contain 0")
+            raise _problem(f"{std_name} must not contain 0", std_name)
         if len({mean.size, std.size} - {1}) > 1:
-            sizes = f"got {mean.size} and {std.size}"
-            raise _problem(f"{mean_name} and {std_name} must have the same length, {sizes}")
+            both, sizes = f"{mean_name} and {std_name}", f"got {mean.size} and {std.size}"
+            in_file = [name for name in ("mean", "std") if name not in options]
+            hint = (
+                f"{in_file[0]} stands in [input] of the network file" if len(in_file) == 1 else None
+            )
+            raise _problem(
+                f"{both} must have the same length, {sizes}", mean_name, std_name, hint=hint
+            )
         with np.errstate(over="ignore"):
             factor, offset = np.broadcast_arrays(self.scale / std, -mean / std)
         if not (np.isfinite(factor).all() and np.isfinite(offset).all()):
             quotients = f"{scale_name} / {std_name} and {mean_name} / {std_name}"
-            raise _problem(f"{quotients} must be finite")
+            raise _problem(f"{quotients} must be finite", scale_name, mean_name, std_name)
         several = ((mean_name, mean), (std_name, std))
         names = tuple(name for name, array in several if array.size > 1)
         return InputScaleLayer(factor, offset, self.whole, names)
 
 
-def _problem(text: str, kind: type[CnnCliError] = OptionError) -> CnnCliError:
-    """Return the error of some numbers: of another kind where an option gave them."""
-    return (GivenOptionError if "--" in text else kind)(text)
+def _problem(
+    text: str, *names: str, kind: type[CnnCliError] = OptionError, hint: str | None = None
+) -> CnnCliError:
+    """Return the error of some numbers: of another kind where an option gave one of them."""
+    is_option = any(name.startswith("--") for name in names)
+    return (GivenOptionError if is_option else kind)(text, hint=hint)
 
 
 def _numbers(name: str, value: Numbers) -> FloatArray:
     values: FloatArray = np.atleast_1d(np.asarray(value, np.float64))
     if values.ndim != 1 or not values.size or not np.isfinite(values).all():
-        raise _problem(f"{name} must be finite numbers, and there must be one")
+        raise _problem(f"{name} must be finite numbers, and there must be one", name)
     return values

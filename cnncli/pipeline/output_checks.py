@@ -29,6 +29,7 @@ from cnncli.io.atomic import (
 from cnncli.io.formats import check_format, find_format
 from cnncli.io.urls import Location, Url, is_url, parse_output
 from cnncli.pipeline.files_of_batch import Identity, InputFiles, hash64
+from cnncli.pipeline.output_clashes import clash_problem
 from cnncli.pipeline.output_names import (
     OutFile,
     OutputKind,
@@ -338,48 +339,10 @@ def _refuse_clash(plan: OutputPlan, folders: _RealFolders, hashes: frozenset[int
             if hash64(name) not in hashes or (is_there and is_device(file.path)):
                 continue
             if name in owners:
-                raise _clash_problem(file.path, owners[name], target.source, plan.targets)
+                raise clash_problem(
+                    file.path, owners[name], target.source, plan.targets.sources, target.pattern
+                )
             owners[name] = target.source
-
-
-def _clash_problem(path: Location, one: Source, other: Source, targets: Targets) -> OptionError:
-    try:
-        is_same = os.path.samefile(one.path or 0, other.path or 0)
-    except OSError:
-        is_same = one.path == other.path
-    template = None if is_same else _telling_template(targets)
-    hint = "another output folder for each: run cnncli once for each"
-    if template is not None:
-        hint = f"-o {quote(template)} tells them apart"
-    elif is_same:
-        hint = "both are one file: give it once"
-    return OptionError(f"would hold both {one} and {other}", path=path, hint=hint)
-
-
-def _telling_template(targets: Targets) -> str | None:
-    """Return a template like the output that was asked for, of other names for all images."""
-    images = [(source.folder, source.stem, source.name) for source in targets.sources]
-    pattern = targets.pattern
-    mirrors = pattern.kind in (OutputKind.FOLDER, OutputKind.DEFAULT)
-    is_mirrored = mirrors and any(source.below for source in targets.sources)
-    for index, has_folder in ((1, is_mirrored), (1, True), (2, is_mirrored), (2, True)):
-        told = {(image[0] if has_folder else "", image[index]) for image in images}
-        if len(told) == len(images):
-            break
-    else:
-        return None
-    field = ("{dir}", "{stem}", "{name}")[index]
-    folder, name = os.path.split(pattern.text)
-    if pattern.kind is OutputKind.FOLDER:
-        end = "layer" if pattern.layers else "filter" if pattern.op == "conv" else "op"
-        format = "png" if pattern.format is None else pattern.format.name
-        folder = pattern.text.replace("{", "{{").replace("}", "}}")
-        name = f"{{stem}}-{{{end}}}.{format}"
-    if has_folder and "{dir}" not in folder:
-        folder = os.path.join(folder, "{dir}")
-    if field not in name:
-        name = name.replace("{stem}", field) if "{stem}" in name else f"{field}-{name}"
-    return os.path.join(folder, name)
 
 
 class _RealFolders:

@@ -53,6 +53,17 @@ def test_terms_add_up_to_the_value(name: str) -> None:
         assert not terms or total == pytest.approx(value, abs=2e-3 if "*" in formula else 1e-9)
 
 
+def test_what_is_not_finite_counts_with_a_weight_of_zero_too() -> None:
+    holed = np.ones((1, 3, 3, 1))
+    holed[0, 1, 1, 0] = np.nan
+    source: Any = array_input(holed)
+    layer = ResizeLayer(scale=2.0, mode="linear", coordinates="asymmetric")
+    one = ExplainedLayer("layer", layer, (source,), one_group_each(("",)), np.dtype(float))
+    for at in product(range(6), repeat=2):
+        _, _, value = moved_terms(one, at, 0)
+        assert value == pytest.approx(one.output(at[0], at[0] + 1)[0, at[1], 0], nan_ok=True)
+
+
 @pytest.mark.parametrize("name", ["linear", "rows backwards"])
 def test_backward_is_refused(name: str) -> None:
     with pytest.raises(ShapeError, match="--backward cannot follow"):
