@@ -66,10 +66,7 @@ def conv(
     from cnncli.network.model import Model
 
     convolution = conv_layer(layer, (*batch.images, *filter(None, [batch.files_from])))
-    bank = convolution.filter
-    name = bank.name if bank.named and len(layer.filter_texts) == 1 else None
-    model = Model.of_layer(convolution)
-    return run_batch(model, images, batch, results, filter_name=name)
+    return run_batch(Model.of_layer(convolution), images, batch, results)
 
 
 @click.command(cls=Command, own_section="Layer", epilog=POOL_EXAMPLES)

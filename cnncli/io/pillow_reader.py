@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 from PIL import Image, UnidentifiedImageError, features
 
-from cnncli.errors import CnnCliError, FileProblem, OptionError
+from cnncli.errors import CnnCliError, FileProblem
 from cnncli.io.deep_samples import bits_of_file, has_deep_colour, raw_mode, read_deep_colour
 from cnncli.io.fast_codecs import decode_jpeg
+from cnncli.io.frames import frame_notes, select_frame
 from cnncli.io.jpeg2000 import check_jpeg2000, white_of_jpeg2000
 from cnncli.io.limits import check_pixels, too_large
 from cnncli.io.photo_metadata import read_photo_metadata
@@ -38,7 +39,6 @@ _PLUGINS = {"WEBP": "WebP", "JPEG2000": "Jpeg2K"}
 _FEATURES = {"AVIF": "avif", "JPEG2000": "jpg_2000", "WEBP": "webp"}
 """What Pillow may have been built without."""
 _BAND_PIXELS = 2**20
-_FRAMES_COUNTED = 1_000
 _RECORD_CHARACTERS = 2**24
 _ORIENTATION = 274
 _ON_THEIR_SIDE = (5, 6, 7, 8)
@@ -186,6 +186,8 @@ def header_shape(
     image: Any
     try:
         with _opened(stream, kind) as image:
+            if options.frame is not None:
+                select_frame(image, options.frame, name)
             check_pixels(image.width * image.height, options.max_pixels, name)
             channels = 1 if image.mode in _GREY_MODES or image.mode.startswith("I") else 3
             size = image.height, image.width
@@ -244,11 +246,11 @@ def _opened(stream: BinaryIO, kind: str) -> Image.Image:
 def _decode(stream: BinaryIO, kind: str, options: ReadOptions, name: str) -> Samples:
     with _opened(stream, kind) as image:
         if options.frame is not None:
-            _select_frame(image, options.frame, name)
+            select_frame(image, options.frame, name)
         check_pixels(image.width * image.height, options.max_pixels, name)
         if (other := _other_samples(image, stream, kind, options, name)) is not None:
             notes = resize_notes(other.colour.shape[:2], options.size, options.fit) + other.notes
-            notes += _frame_notes(image) if options.frame is None else ()
+            notes += frame_notes(image) if options.frame is None else ()
             record = {} if options.restore is None else _record(image)
             photo_metadata = read_photo_metadata(image, other.bits)
             return replace(other, notes=notes, record=record, photo_metadata=photo_metadata)
@@ -271,8 +273,7 @@ def _decode(stream: BinaryIO, kind: str, options: ReadOptions, name: str) -> Sam
         samples = replace(samples, photo_metadata=read_photo_metadata(image, samples.bits))
         if options.restore is not None:
             return _with_record(samples, image, options, name)
-        if options.frame is None:
-            notes += _frame_notes(image)
+        notes += frame_notes(image) if options.frame is None else ()
     return replace(samples, notes=notes + samples.notes)
 
 
@@ -384,48 +385,6 @@ def _turned_upright(image: Image.Image) -> tuple[str, ...]:
         # The pixels are turned first; what fails is writing back the other tags, never used here.
         pass
     return ()
-
-
-def _select_frame(image: Image.Image, frame: int, name: str) -> None:
-    try:
-        if frame < 0:
-            raise EOFError
-        image.seek(frame)
-    except EOFError as error:
-        count = _frame_count(image)
-        if 0 <= frame < count:
-            raise
-        need = f"--frame must be from 0 to {count - 1}"
-        if count == 1:
-            need = "the picture has one frame, so --frame must be 0"
-        raise OptionError(f"{need}, got {frame}", path=name) from error
-
-
-def _frame_count(image: Image.Image) -> int:
-    """Count the frames, of a TIFF at most `_FRAMES_COUNTED`: Pillow's way takes quadratic time."""
-    if image.format != "TIFF":
-        return int(getattr(image, "n_frames", 1))
-    count = 1
-    with contextlib.suppress(Exception):
-        while count < _FRAMES_COUNTED:
-            image.seek(count)
-            count += 1
-    return count
-
-
-def _frame_notes(image: Image.Image) -> tuple[str, ...]:
-    if image.format == "ICO":
-        sizes = len(image.info.get("sizes", ()))
-        return (f"largest of {sizes} pictures in the file",) if sizes > 1 else ()
-    # The further pictures of an MPO are previews and depth maps of the same photograph.
-    if image.format == "MPO" or not getattr(image, "is_animated", False):
-        return ()
-    try:
-        count = str(_frame_count(image))
-    except Exception:
-        # The first frame is whole; a later one that is broken only hides their number.
-        count = "several"
-    return (f"first of {count} frames (--frame N picks another)",)
 
 
 def _depth_notes(image: Image.Image, stream: BinaryIO) -> tuple[str, ...]:

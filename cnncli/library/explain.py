@@ -23,7 +23,7 @@ from cnncli.explain.text.forward import TextOptions
 from cnncli.explain.text.result import result_lines
 from cnncli.explain.trail import Trail
 from cnncli.explain.write import write_explanation
-from cnncli.library.images import ImageLike, Reading, check_reading, source_of, work_on
+from cnncli.library.images import ImageLike, Reading, check_keywords, source_of, work_on
 from cnncli.library.layers import conv, conv_model, pool_model
 from cnncli.library.layers import pool as pool_image
 from cnncli.library.run import make_job
@@ -211,10 +211,10 @@ def explain(
     given = {name: options.pop(name) for name in Reading.__annotations__ if name in options}
     reading = Reading(**given)  # type: ignore[typeddict-item]
     if filter is not None and pool is None:
-        check_reading(explain, options, conv)
+        check_keywords(explain, options, conv)
         model = conv_model(filter, **options)
     elif pool is not None and filter is None:
-        check_reading(explain, options, pool_image)
+        check_keywords(explain, options, pool_image)
         model = pool_model(pool, **options)
     else:
         raise OptionError("exactly one of filter and pool must be given")

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from inspect import signature
 from pathlib import Path
 from typing import Any, Final, TypedDict
 
@@ -77,13 +78,21 @@ def source_of(image: ImageLike, reading: Reading | None = None) -> Source:
             problem = "frame is for files: of a picture of Pillow's its current frame is taken"
             raise OptionError(problem, hint=f"image.seek({frame})")
         return Source(Path("picture"), data=_picture_content(image))
-    array = np.asarray(image)
-    if array.dtype.hasobject:
+    array = _as_array(image)
+    if array is None or array.dtype.hasobject:
         need = "an image must be a file, an address, an array of numbers or a picture of Pillow's"
         raise OptionError(f"{need}, got {quote(repr(image))}")
     stream = io.BytesIO()
     np.save(stream, array, allow_pickle=False)
     return Source(Path("array"), data=stream.getvalue())
+
+
+def _as_array(image: object) -> np.ndarray[Any, Any] | None:
+    """Return numbers as an array; None for lists of unlike lengths."""
+    try:
+        return np.asarray(image)
+    except ValueError:
+        return None
 
 
 def _picture_content(image: Image.Image) -> bytes:
@@ -152,15 +161,14 @@ def check_names(call: str, given: Iterable[str], known: Iterable[str]) -> None:
         raise TypeError(f"{call}() got an unexpected keyword argument {name!r}{near}")
 
 
-def check_reading(
+def check_keywords(
     call: Callable[..., Any], given: Iterable[str], layer: Callable[..., Any] | None = None
 ) -> None:
     """Refuse as `check_names` what is no option of a call, nor of the layer that it makes."""
-    own, known = call.__code__, [*Reading.__annotations__]
-    known += own.co_varnames[: own.co_argcount + own.co_kwonlyargcount]
+    known = [*Reading.__annotations__, *signature(call).parameters]
     if layer is not None:
-        keywords = layer.__code__.co_varnames[layer.__code__.co_argcount :]
-        known += keywords[: keywords.index("jobs")]
+        options = signature(layer).parameters.values()
+        known += [o.name for o in options if o.kind is o.KEYWORD_ONLY and o.name != "jobs"]
     check_names(call.__qualname__, given, known)
 
 
@@ -173,9 +181,20 @@ def read_options(model: Model, reading: Reading) -> ReadOptions:
     >>> read_options(Model.of_layer(PoolLayer()), {"gray": True}).gray
     True
     """
+    given = model.read_fields(reading.get("gray", False))
+    return replace(own_read_options(reading), **given)
+
+
+def own_read_options(reading: Reading) -> ReadOptions:
+    """Return how images are read that no model says anything of.
+
+    Examples
+    --------
+    >>> own_read_options({"frame": 2}).frame
+    2
+    """
     given: dict[str, Any] = {**reading}
     restore = restore_values if given.pop("as_values", False) else None
-    given |= model.read_fields(given.get("gray", False))
     return ReadOptions(restore=restore, **given)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from cnncli.core.geometry import PaddingLike, Pair
-from cnncli.library.images import ImageLike, Reading, check_reading
+from cnncli.library.images import ImageLike, Reading, check_keywords
 from cnncli.library.result import MapsArray
 from cnncli.library.run import run_model
 from cnncli.network.model import Model
@@ -58,7 +58,7 @@ def pad(
     >>> pad(np.array([[1.0, 2.0]]), (0, 1), pad_mode="edge")[..., 0].tolist()
     [[1.0, 1.0, 2.0, 2.0]]
     """
-    check_reading(pad, reading)
+    check_keywords(pad, reading)
     model = Model.of_layer(pad_layer(padding, pad_mode, pad_value))
     return run_model(model, image, reading, call="cnncli.pad(...)", jobs=jobs).last
 
@@ -117,7 +117,7 @@ def conv(
     >>> edges[..., 0].tolist()
     [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [0.0, 0.0, 0.0]]
     """
-    check_reading(conv, reading)
+    check_keywords(conv, reading)
     model = conv_model(
         filter,
         filter_layout=filter_layout,
@@ -209,7 +209,7 @@ def pool(
     >>> pool(np.arange(16.0).reshape(4, 4))[..., 0].tolist()
     [[5.0, 7.0], [13.0, 15.0]]
     """
-    check_reading(pool, reading)
+    check_keywords(pool, reading)
     model = pool_model(
         mode,
         size=size,

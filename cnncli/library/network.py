@@ -16,7 +16,14 @@ from cnncli._dataclass import dataclass
 from cnncli.core.geometry import Pair
 from cnncli.io.read_options import ReadOptions
 from cnncli.io.urls import local_path
-from cnncli.library.images import ImageLike, Reading, check_reading, shape_of, stored_shape
+from cnncli.library.images import (
+    ImageLike,
+    Reading,
+    check_keywords,
+    own_read_options,
+    shape_of,
+    stored_shape,
+)
 from cnncli.library.plan import Plan
 from cnncli.library.result import Result
 from cnncli.library.run import run_model
@@ -61,21 +68,19 @@ class Net:
 
     @cached_property
     def _model(self) -> Model:
-        return self._loaded(None)
+        return self._loaded(None, ReadOptions())
 
-    def _loaded(self, picture: ShapeOf | None) -> Model:
+    def _loaded(self, picture: ShapeOf | None, read: ReadOptions) -> Model:
         part = self.until is not None
-        model = load_network(self.path, dict(self.prepare), picture, ReadOptions(), part)
+        model = load_network(self.path, dict(self.prepare), picture, read, part)
         return with_labels(model, self.labels).until(self.until)
 
-    def _model_for(self, image: ImageLike) -> Model:
+    def _model_for(self, image: ImageLike, reading: Reading) -> Model:
         """Return the model; where its file leaves the size open, for that of the image."""
-        picture = partial(shape_of, image)
-        try:
-            model = self._model
-        except SizeNeeded:
-            return self._loaded(picture)
-        return self._loaded(picture) if model.needs_size else model
+        with contextlib.suppress(SizeNeeded):
+            if not self._model.needs_size:
+                return self._model
+        return self._loaded(partial(shape_of, image), own_read_options(reading))
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -131,8 +136,8 @@ class Net:
         >>> result["edges"].names[:2]
         ('robinson_n', 'robinson_ne')
         """
-        check_reading(Net.run, reading)
-        model = self._model_for(image)
+        check_keywords(Net.run, reading)
+        model = self._model_for(image, reading)
         chosen = chosen_layers(model.network, [model.find(name) for name in layers])
         call = f"cnncli.load({str(self.path)!r}).run(...)"
         model = model.showing(chosen)
@@ -220,10 +225,12 @@ class Net:
         """
         from cnncli.library.gradient import find_unit_gradient
 
-        check_reading(Net.grad, reading)
+        check_keywords(Net.grad, reading)
         given = None if upstream is None else np.asarray(upstream)
         call = f"cnncli.load({str(self.path)!r}).grad(...)"
-        return find_unit_gradient(self._model_for(image), image, unit, given, reading, call)
+        return find_unit_gradient(
+            self._model_for(image, reading), image, unit, given, reading, call
+        )
 
     def explain(
         self,
@@ -276,8 +283,11 @@ class Net:
         """
         from cnncli.library.explain import explain_model
 
-        check_reading(Net.explain, reading)
-        call, model = f"cnncli.load({str(self.path)!r}).explain(...)", self._model_for(image)
+        check_keywords(Net.explain, reading)
+        call, model = (
+            f"cnncli.load({str(self.path)!r}).explain(...)",
+            self._model_for(image, reading),
+        )
         return explain_model(
             model,
             image,

@@ -78,7 +78,12 @@ class MapsPicture:
         with work_on(self.source, job.read.max_memory):
             layers = (result.name,) if job.layers else ()
             plan = plan_targets(
-                [self.source], output, op=job.op, read_too=job.read_too, layers=layers
+                [self.source],
+                output,
+                op=job.op,
+                filter_name=job.filter_name,
+                read_too=job.read_too,
+                layers=layers,
             )
             (target,) = plan.targets
             if self.numbers and holds_values(target.unknown_files()[0].format, output.depth):
@@ -168,7 +173,8 @@ class MapsArray(np.ndarray[Any, Any]):
 
     def _whole(self) -> MapsPicture:
         if self.sheet is None:
-            raise OptionError("only a whole layer's values have a sheet, this is a part of them")
+            need = "only the values of a whole layer can be drawn or saved"
+            raise OptionError(f"{need}, this is a part of them")
         return self.sheet
 
     def _repr_png_(self) -> bytes | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import field, replace
+from dataclasses import replace
 from functools import cached_property
 from itertools import count
 from typing import Any, Final, TypeVar
@@ -103,7 +103,6 @@ class FeatureMaps:
     picture: Picture
     jobs: int | None = None
     values: Values | None = None
-    _stages: dict[bool, tuple[StripStage, bool]] = field(default_factory=dict)
 
     @cached_property
     def shape(self) -> Shape:
@@ -149,6 +148,11 @@ class FeatureMaps:
         dtype = self.picture.dtype
         parts = (layer.one_map(k, channels, dtype) for k in range(self.shape[3]))
         return np.array([float(abs(one.weights).sum()) * largest + abs(one.bias) for one in parts])
+
+    @cached_property
+    def _stages(self) -> dict[bool, tuple[StripStage, bool]]:
+        """What `_stage` returned."""
+        return {}
 
     def _stage(self, in_levels: bool = False) -> tuple[StripStage, bool]:
         """Return the network prepared for one image, and whether pixels go in as they are stored.

@@ -9,6 +9,7 @@ from cnncli._dataclass import dataclass
 from cnncli.errors import CnnCliError
 from cnncli.io.read_options import ReadOptions
 from cnncli.network.graph import Network
+from cnncli.network.layers import ConvLayer
 from cnncli.pipeline.output_checks import OutputOptions
 from cnncli.pipeline.output_names import Source, Target
 from cnncli.pipeline.written_file import WrittenFile
@@ -35,8 +36,6 @@ class Job:
         of them where there is not. Empty for a network of one layer.
     needs_all_layers : bool
         Whether there must be room for all of them: several were asked for.
-    filter_name : str, optional
-        The one named filter, for default output names.
     notes : tuple of str
         Said once with every image's report.
     read_too : tuple of Path
@@ -58,7 +57,6 @@ class Job:
     command: str
     layers: tuple[str, ...] = ()
     needs_all_layers: bool = False
-    filter_name: str | None = None
     notes: tuple[str, ...] = ()
     read_too: tuple[Path, ...] = ()
     show_width: int = 0
@@ -70,6 +68,14 @@ class Job:
     def op(self) -> str:
         """What the command is called in names of outputs."""
         return "run" if self.layers else self.network.op
+
+    @property
+    def filter_name(self) -> str | None:
+        """Name of the one filter of a layer that is no network's, for names of outputs."""
+        layer = self.network.nodes[-1].layer
+        if self.layers or not isinstance(layer, ConvLayer) or not layer.filter.named:
+            return None
+        return layer.filter.name
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from cnncli.pipeline.one_output import one_picture_file
 from cnncli.pipeline.output_checks import OutputOptions
 from cnncli.pipeline.output_names import Source
 from cnncli.render.grid import Sheet, grid
-from cnncli.render.options import MapGroup, RenderOptions
+from cnncli.render.options import MapGroup, RenderOptions, one_group_each
 from cnncli.render.result_record import picture_record
 from cnncli.render.tiles import Tile, make_tiles
 
@@ -115,7 +115,7 @@ def _groups(names: Sequence[str], depth: int, channels: int) -> list[MapGroup]:
     if depth == 3:
         return [MapGroup(name, tuple(range(3 * i, 3 * i + 3))) for i, name in enumerate(names)]
     if depth == 1:
-        return [MapGroup(name, (index,)) for index, name in enumerate(names)]
+        return list(one_group_each(tuple(names)))
     return [
         MapGroup(f"{index},{channel}", (index * channels + channel,))
         for index in range(len(names))

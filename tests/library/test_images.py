@@ -148,7 +148,7 @@ def test_what_is_broken_beside_the_pixels_is_left_out() -> None:
         np.testing.assert_array_equal(cnncli.pool(picture, size=1), cnncli.pool(PHOTO, size=1))
 
 
-@pytest.mark.parametrize("image", [None, {"a": 1}, object])
+@pytest.mark.parametrize("image", [None, {"a": 1}, object, [[1, 2], [3]]])
 def test_what_is_no_image_is_told_what_is(image: object) -> None:
     with pytest.raises(OptionError, match="an image must be a file, an address, an array of num"):
         cnncli.pool(image)  # type: ignore[arg-type]

@@ -21,11 +21,16 @@ def test_a_model_of_open_size_is_loaded_with_the_picture(empty_folder: Path) -> 
     nodes = [node("Flatten", "x", "f"), node("Gemm", "f W", "y")]
     Path("net.onnx").write_bytes(model(nodes, {"W": weights}, (1, 3, "h", "w")).SerializeToString())
     save("photo.png", np.random.default_rng(5).integers(0, 256, (5, 6, 3), np.uint8))
+    frames = [Image.new("RGB", (8, 7)), Image.open("photo.png")]
+    frames[0].save("pages.tif", save_all=True, append_images=frames[1:])
     net = cnncli.load("net.onnx")
     assert "depend on the size" in repr(net)
     run_cli("run", "net.onnx", "photo.png", "-o", "y.npy")
     expected = np.load("y.npy")
     np.testing.assert_array_equal(np.asarray(net.run("photo.png").last), expected)
+    np.testing.assert_array_equal(net.run("pages.tif", frame=1).last, expected)
+    run_cli("run", "net.onnx", "pages.tif", "--frame", 1, "-o", "page.npy")
+    np.testing.assert_array_equal(np.load("page.npy"), expected)
     with Image.open("photo.png") as picture:
         for image in (picture, np.asarray(picture)):
             np.testing.assert_array_equal(net.run(image).last, expected)

@@ -47,7 +47,7 @@ def test_it_is_an_array(maps: MapsArray) -> None:
 def test_parts_have_no_sheet(maps: MapsArray) -> None:
     part = maps[..., 3]
     assert part._repr_png_() is None and part.names == () and len(maps.names) == 16
-    with pytest.raises(OptionError, match="only a whole layer's values have a sheet"):
+    with pytest.raises(OptionError, match="only the values of a whole layer can be drawn"):
         part.shown(legend=True)
 
 
@@ -86,6 +86,15 @@ def test_a_result_is_saved_as_the_command_writes_it(maps: MapsArray, suffix: str
         np.testing.assert_array_equal(pixels(saved), pixels(written))
 
 
+def test_files_in_a_folder_are_named_by_the_filter(maps: MapsArray) -> None:
+    run_cli("conv", "x.npy", "-f", "edge", "-o", "written/")
+    cnncli.conv("x.npy", "edge").save("saved/")
+    cnncli.conv("x.npy", np.ones((3, 3))).save("{stem}-{filter}.png")
+    (written,) = Path("written").iterdir()
+    assert Path("saved", written.name).read_bytes()
+    assert Path("x-conv.png").is_file()
+
+
 def test_a_file_for_each_map_is_saved(maps: MapsArray) -> None:
     run_cli("conv", "x.npy", "-f", "gabor_color", "-o", "written/")
     maps.save(Path("saved").resolve() / "{map:03d}.png")
@@ -109,7 +118,7 @@ def test_what_is_there_is_replaced_only_when_asked(maps: MapsArray) -> None:
         maps.save("x.npy", overwrite=True)
     with pytest.raises(OptionError, match="extension must be one of"):
         maps.save("maps.xyz")
-    with pytest.raises(OptionError, match="only a whole layer's values"):
+    with pytest.raises(OptionError, match="only the values of a whole layer"):
         maps[..., 3].save("part.png")
 
 
