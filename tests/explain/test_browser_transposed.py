@@ -168,3 +168,12 @@ def test_settings_that_leave_no_output(show: Opener) -> None:
         settle(tab)
         assert (tab.text_content("#problem") or "").startswith(text)
     assert tab.text_content("#problem") == ""
+
+
+def test_a_part_of_a_large_picture_is_shown(show: Opener) -> None:
+    layer = ConvTransposeLayer(bank((3, 3, 1, 1)), stride=2)
+    picture = random_picture((512, 512, 1))
+    tab = show(page_data_of(picture, layer, (600, 500)))
+    assert tab.text_content("#problem") == ""
+    expected = layer.forward(picture.values().astype(np.float64))[0]
+    assert shown_value(tab) == near(expected[0, 600, 500, 0])

@@ -110,6 +110,42 @@ class CellGrid:
         return x, y, x + across * self.cell, y + down * self.cell
 
 
+@dataclass(frozen=True)
+class PanelRows:
+    """Rows of panels below the title, all as high as the highest panel.
+
+    Parameters
+    ----------
+    lines : int
+        Lines of text below the title.
+    count : int
+        Rows of panels.
+    cells : int
+        Rows of cells of the highest panel.
+    cell : int
+        Pixels of a cell's side.
+    """
+
+    lines: int
+    count: int
+    cells: int
+    cell: int
+
+    def _top(self, row: int) -> int:
+        height = HEAD + NUMBERS // 2 + self.cells * self.cell + 14
+        return MARGIN + (1 + self.lines) * LEADING + 14 + row * height
+
+    @property
+    def below(self) -> int:
+        """The top of what stands below all rows."""
+        return self._top(self.count) + 6
+
+    def grid(self, left: int, row: int, cells: int) -> CellGrid:
+        """Return the pixels of a panel of so many rows of cells, in the middle of its row."""
+        top = self._top(row) + HEAD + NUMBERS // 2
+        return CellGrid(left, top + (self.cells - cells) * self.cell // 2, self.cell)
+
+
 def text_length(texts: Sequence[str], size: int) -> int:
     """The width of the longest of some texts."""
     font = label_font(size)

@@ -14,7 +14,6 @@ from cnncli.explain.animation.cells import (
     BACKGROUND,
     EMPTY,
     GAP,
-    HEAD,
     HEAD_WIDTH,
     INK,
     LABEL_WIDTH,
@@ -35,6 +34,7 @@ from cnncli.explain.animation.cells import (
     CellStyle,
     Draw,
     Lines,
+    PanelRows,
     cell_format,
     cell_size,
     draw_caption,
@@ -110,8 +110,6 @@ def layout_frames(animation: Animation) -> FrameLayout:
     (rows, cols), kernel = animation.padding.shape, animation.explanations[0].padding.shape
     outputs = len(animation.rows.outputs), len(animation.cols.outputs)
     cell, font = cell_size(styles, max(rows, cols, *kernel, *outputs))
-    tall = max(rows, kernel[0], outputs[0]) * cell
-    row_height = HEAD + NUMBERS // 2 + tall + 14
     left = MARGIN + NUMBERS
     middle = left + cols * cell + GAP
     right = middle + kernel[1] * cell + GAP + NUMBERS
@@ -122,28 +120,25 @@ def layout_frames(animation: Animation) -> FrameLayout:
     over = min(text_length([animation.title(explanation)], TITLE) + 40, MOST_TITLE) + 2 * MARGIN
     width = max(right + head + MARGIN, LEAST_WIDTH, over)
     lines = wrap_words(_summary(animation, font), width - 2 * MARGIN, SMALL)
-    top = MARGIN + (1 + len(lines)) * LEADING + 14
-    tops = [top + k * row_height + HEAD + NUMBERS // 2 for k in range(count)]
+    panels = PanelRows(len(lines), count, max(rows, kernel[0], outputs[0]), cell)
     # The output of several channels is in the last of their rows, where the sum is complete.
     last = {channel.step: k for k, channel in enumerate(animation.channels)}
-    below = top + count * row_height + 6
     room = width - 2 * MARGIN
     labels = [label for label, _ in captions(animation, room - LABEL_WIDTH)[0]]
     label_width = max(LABEL_WIDTH, min(text_length(labels, TEXT) + 8, MOST_LABEL))
     texts = captions(animation, room - label_width)
 
-    def grid(x: int, row: int, cells: int) -> CellGrid:
-        return CellGrid(x, tops[row] + (tall - cells * cell) // 2, cell)
-
     return FrameLayout(
         width=width,
-        height=below + len(texts[0]) * LEADING + MARGIN,
+        height=panels.below + len(texts[0]) * LEADING + MARGIN,
         font=font,
-        inputs=tuple(grid(left, row, rows) for row in range(count)),
-        middles=tuple(grid(middle, row, kernel[0]) for row in range(count)),
-        outputs=tuple((step, row, grid(right, row, outputs[0])) for step, row in last.items()),
+        inputs=tuple(panels.grid(left, row, rows) for row in range(count)),
+        middles=tuple(panels.grid(middle, row, kernel[0]) for row in range(count)),
+        outputs=tuple(
+            (step, row, panels.grid(right, row, outputs[0])) for step, row in last.items()
+        ),
         summary=tuple(lines),
-        below=below,
+        below=panels.below,
         label_width=label_width,
         captions=texts,
         styles=styles,

@@ -15,7 +15,6 @@ from cnncli.explain.animation.cells import (
     BACKGROUND,
     EMPTY,
     GAP,
-    HEAD,
     HEAD_WIDTH,
     INK,
     LABEL_WIDTH,
@@ -35,6 +34,7 @@ from cnncli.explain.animation.cells import (
     CellStyle,
     Draw,
     Lines,
+    PanelRows,
     caption_lines,
     cell_format,
     cell_size,
@@ -112,8 +112,6 @@ def layout_added_frames(animation: AddedWindows) -> AddedLayout:
     total = width + 2 * across + cols
     cell, font = cell_size([styles], max(rows, cols, down, height, width, (total + 1) // 2))
     count = max(len(animation.shown), 1)
-    tall = max(rows, down, height) * cell
-    row_height = HEAD + NUMBERS // 2 + tall + 14
     values = MARGIN + NUMBERS
     head = min(text_length(_heads(animation), TEXT), MOST_HEAD)
     weights = values + max(width * cell, HEAD_WIDTH, head) + GAP
@@ -124,25 +122,20 @@ def layout_added_frames(animation: AddedWindows) -> AddedLayout:
     whole = max(right_end, min(over, MOST_TITLE), LEAST_WIDTH) + MARGIN
     room = whole - 2 * MARGIN
     lines = wrap_words(_summary(animation, font), room, SMALL)
-    top = MARGIN + (1 + len(lines)) * LEADING + 14
-    tops = [top + k * row_height + HEAD + NUMBERS // 2 for k in range(count)]
-    below = top + count * row_height + 6
+    panels = PanelRows(len(lines), count, max(rows, down, height), cell)
     texts = [added_caption(animation, frame) for frame in range(len(animation.windows))]
     captions = caption_lines(texts, room - LABEL_WIDTH)
 
-    def grid(x: int, row: int, cells: int) -> CellGrid:
-        return CellGrid(x, tops[row] + (tall - cells * cell) // 2, cell)
-
     return AddedLayout(
         width=whole,
-        height=below + len(captions[0]) * LEADING + MARGIN,
+        height=panels.below + len(captions[0]) * LEADING + MARGIN,
         font=font,
-        values=tuple(grid(values, row, height) for row in range(count)),
-        weights=tuple(grid(weights, row, down) for row in range(count)),
-        added=grid(added, count - 1, down),
-        total=grid(right, count - 1, rows),
+        values=tuple(panels.grid(values, row, height) for row in range(count)),
+        weights=tuple(panels.grid(weights, row, down) for row in range(count)),
+        added=panels.grid(added, count - 1, down),
+        total=panels.grid(right, count - 1, rows),
         summary=tuple(lines),
-        below=below,
+        below=panels.below,
         captions=captions,
         styles=styles,
     )

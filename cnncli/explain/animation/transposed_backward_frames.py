@@ -60,10 +60,11 @@ def plan_transposed_backward_animation(
         explained.images,
         explained.image,
     )
-    summary = f"{backward_summary(explanation)}; the padding that was cut off sends nothing"
+    is_cut = any(map(any, layer.output_window(shape).pads))
+    cut = "; the padding that was cut off sends nothing" if is_cut else ""
     labels = AnimationLabels(
         layer=f"{explained.name}, transposed convolution, backward",
-        summary=summary if any(map(any, layer.output_window(shape).pads)) else "",
+        summary=f"{backward_summary(explanation)}{cut}",
         input="upstream",
         output="gradient of the input",
     )

@@ -17,8 +17,8 @@ from cnncli.core.geometry import Pair
 from cnncli.errors import OptionError, printable, quote
 from cnncli.explain.animation.added_windows import AddedWindows
 from cnncli.explain.animation.backward_frames import plan_backward_animation
-from cnncli.explain.animation.draw import draw_frames, layout_frames
-from cnncli.explain.animation.draw_added import draw_added_frames, layout_added_frames
+from cnncli.explain.animation.draw import FrameLayout, draw_frames, layout_frames
+from cnncli.explain.animation.draw_added import AddedLayout, draw_added_frames, layout_added_frames
 from cnncli.explain.animation.encode import FORMATS, encode_animation
 from cnncli.explain.animation.frames import Animation, FrameOptions, plan_animation
 from cnncli.explain.animation.transposed_backward_frames import (
@@ -133,8 +133,8 @@ def write_frames(
     """
     name = _file_name(request)
     _output(request, source, name, 0)
-    find_frames = _backward_frames if backward else _frames
-    frames = find_frames(request, source, options)
+    plan_frames = _backward_frames if backward else _forward_frames
+    frames = plan_frames(request, source, options)
     count, (height, width) = len(frames.positions), frames.size
     is_numbered = FRAME_NUMBER.search(name) is not None
     outputs = [_output(request, source, name, k) for k in range(count if is_numbered else 1)]
@@ -180,7 +180,7 @@ class _Frames:
     of_input: bool = False
 
 
-def _frames(request: ExplainRequest, source: Source, options: FrameOptions) -> _Frames:
+def _forward_frames(request: ExplainRequest, source: Source, options: FrameOptions) -> _Frames:
     result = run(request, source)
     explanation = result.explanation
     # Values of an image that are not finite are shown as they are.
@@ -206,25 +206,31 @@ _Result = ExplainResult[Explanation] | ExplainResult[BackwardExplanation]
 
 
 def _window_frames(animation: Animation, result: _Result, of_input: bool = False) -> _Frames:
-    explanation: Explanation | BackwardExplanation = result.explanation
     layout = layout_frames(animation)
-    return _Frames(
-        pictures=draw_frames(animation, layout),
-        positions=tuple(one.at for one in animation.explanations),
-        size=(layout.height, layout.width),
-        layer=explanation.layer,
-        map=explanation.map,
-        notes=(*result.notes, *animation.notes),
-        of_input=of_input,
-    )
+    pictures = draw_frames(animation, layout)
+    positions = [one.at for one in animation.explanations]
+    return _frames_of(result, animation, layout, pictures, positions, of_input)
 
 
 def _added_frames(animation: AddedWindows, result: _Result, of_input: bool = False) -> _Frames:
-    explanation: Explanation | BackwardExplanation = result.explanation
     layout = layout_added_frames(animation)
+    pictures = draw_added_frames(animation, layout)
+    positions = [window.at for window in animation.windows]
+    return _frames_of(result, animation, layout, pictures, positions, of_input)
+
+
+def _frames_of(
+    result: _Result,
+    animation: Animation | AddedWindows,
+    layout: FrameLayout | AddedLayout,
+    pictures: Iterator[NDArray[np.uint8]],
+    positions: Sequence[Pair],
+    of_input: bool,
+) -> _Frames:
+    explanation: Explanation | BackwardExplanation = result.explanation
     return _Frames(
-        pictures=draw_added_frames(animation, layout),
-        positions=tuple(window.at for window in animation.windows),
+        pictures=pictures,
+        positions=tuple(positions),
         size=(layout.height, layout.width),
         layer=explanation.layer,
         map=explanation.map,

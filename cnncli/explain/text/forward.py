@@ -197,7 +197,7 @@ def _conv_parts(step: Step) -> list[LabelledTexts]:
 def _formula_texts(step: Step) -> list[str]:
     """A formula and the numbers in it."""
     values = ", ".join(f"{name} = {number_text(value)}" for name, value in step.operands)
-    return [f"{step.formula} = {number_text(step.value)}", f"with {values}"]
+    return [f"{step.formula} = {number_text(step.value)}", *([f"with {values}"] if values else [])]
 
 
 def _pool_parts(explanation: Explanation, step: Step, others: str) -> list[LabelledTexts]:

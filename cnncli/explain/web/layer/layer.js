@@ -79,11 +79,14 @@ function compute() {
   const made = shown?.problem === "" ? shown.arithmetic : null;
   const isSame = made?.layer === state.layer && made.input === state.input;
   const arithmetic = isSame ? made : arithmeticOf(state.input, state.layer);
-  const problem = sizeProblem(arithmetic);
-  if (problem) return { arithmetic, problem };
+  if (!arithmetic.fits) return { arithmetic, problem: misfitText(arithmetic.layer, arithmetic.window) };
   const [outRows, outCols] = [arithmetic.knownRows, arithmetic.knownCols].map(outputRange);
   if (!outRows.length || !outCols.length) {
     return { arithmetic, problem: "This page does not hold the pixels that this layer needs." };
+  }
+  if (isTransposed && outRows.length * outCols.length > MOST_OUTPUTS) {
+    const problem = `The output would have ${outRows.length} × ${outCols.length} cells. Take a smaller stride.`;
+    return { arithmetic, problem };
   }
   const picture = pageData.pictures[state.map];
   const planes = picture.channels.map((channel) => arithmetic.values(channel, outRows, outCols));
@@ -93,14 +96,6 @@ function compute() {
   const missing = notFiniteText(countNotFinite(planes));
   const notFinite = missing && `${missing}; `;
   return { arithmetic, problem: "", outRows, outCols, picture, planes, range, small, notFinite, pictures: {} };
-}
-
-/** Why the layer cannot be shown with its settings, or "". */
-function sizeProblem({ layer, window, fits }) {
-  if (!fits) return misfitText(layer, window);
-  const [rows, cols] = [window.rows.out, window.cols.out];
-  if (!isTransposed || rows * cols <= MOST_OUTPUTS) return "";
-  return `The output would have ${rows} × ${cols} cells. Take a smaller stride.`;
 }
 
 /** Of these activations no result is negative. */
