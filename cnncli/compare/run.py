@@ -10,6 +10,7 @@ import numpy as np
 
 from cnncli._dataclass import dataclass
 from cnncli.compare.causes import Operation, ResultForm, find_causes
+from cnncli.compare.chance import tells
 from cnncli.compare.difference import (
     APART,
     ROUNDED,
@@ -23,6 +24,7 @@ from cnncli.compare.difference import (
     tolerance_of,
 )
 from cnncli.compare.peers import run_peer
+from cnncli.core.arrays import FloatArray
 from cnncli.errors import CnnCliError, quote
 from cnncli.io.images import Picture, read_image
 from cnncli.io.read_options import ReadOptions
@@ -113,7 +115,7 @@ def compare_results(
     if difference is None and not explanations:
         raise shape_error(a, b, hint=layer is None)
     if not explanations:
-        notes += _lossy_notes(paths)
+        notes += (*_lossy_notes(paths), *_variety_notes(a, b))
     return Comparison(names, shapes, difference, (*explanations, *notes))
 
 
@@ -122,6 +124,13 @@ def _lossy_notes(paths: Sequence[Path]) -> tuple[str, ...]:
     names = [quote(path) for path in paths if path.suffix.lower() in (".jpg", ".jpeg")]
     text = f"note: {' and '.join(names)}: JPEG changes values; PNG and .npy keep those of a result"
     return (text,) if names else ()
+
+
+def _variety_notes(a: FloatArray, b: FloatArray) -> tuple[str, ...]:
+    """Say where results have too few different values for any explanation."""
+    if tells(a, 0) and tells(b, 0):
+        return ()
+    return ("note: too few different values to tell a convention from chance",)
 
 
 def _transparency(paths: Sequence[Path], read: ReadOptions) -> Difference | None:

@@ -134,7 +134,7 @@ class MergeLayer(AnyLayer, Protocol):
 
 
 class LayerDefaults:
-    """The answers of most layers."""
+    """Defaults: a layer has a gradient, and reads no cells but those at its output's own place."""
 
     has_gradient: ClassVar[bool] = True
 
