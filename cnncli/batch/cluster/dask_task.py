@@ -35,9 +35,8 @@ Payload = tuple[Task, str | None, bool]
 """What is sent for an image. The task, with the image's bytes unless files are shared; the folder
 where names of shared files begin; whether a worker that was lost may have written some of them."""
 
-Result = tuple[Outcome, MadeFiles, bool]
-"""What became of an image. The files made, unless they were written there. Whether a worker that
-was lost may have written some, which this one was not told."""
+Result = tuple[Outcome, MadeFiles]
+"""What became of an image, and the files made, unless they were written there."""
 
 _one_image = threading.Lock()
 _jobs: dict[str, Job] = {}
@@ -115,4 +114,4 @@ def _work(job: Job, task: Task, folder: str | None, again: bool) -> Result:
         text = f"--shared-files: no folder '{folder}' on the worker: {error.strerror}"
         hint = "mount it there too, or leave --shared-files away"
         outcome = Outcome(task.source, error=CnnCliError(text, hint=hint))
-    return outcome, made, folder is not None and not again
+    return outcome, made
