@@ -84,53 +84,6 @@ def test_dir_of_a_named_file_is_as_it_was_named_and_stays_below_the_output() -> 
     assert files("two") == [f"{Path('in').resolve()}/a.png"[1:]]
 
 
-@pytest.mark.parametrize(
-    ("words", "images"),
-    [
-        ("-o out/", "in/a.png in/a.gif"),
-        ("", "in/a.png in/a.gif"),
-        ("-o out/", "in/a.png other/a.png"),
-        ("-o 'out/{op}.png'", "in/a.png in/b.png"),
-        ("-o 'out/{stem}-x.npy'", "in/a.png in/a.gif"),
-        ("-o out/ --format png", "in/a.png in/a.gif"),
-        ("-o 'out/{stem}.png'", "in/a.png other/a.gif"),
-        ("-o 'out/{stem:>9}.png'", "in/a.png other/a.png"),
-        ("-o '{{out}}/{stem}.png'", "in/a.png other/a.gif"),
-        ("-r -o out/", "tree"),
-        ("-r", "tree"),
-    ],
-)
-def test_the_hint_of_a_clash_names_what_works(words: str, images: str) -> None:
-    make("in/a.png", "in/b.png", "in/a.gif", "other/a.gif", "other/a.png")
-    make("tree/x/a.png", "tree/x/a.gif", "tree/y/b.png")
-    given = shlex.split(f"{words} {images}")
-    error = refused_untouched("pool", *given, code=2)
-    assert "would hold both" in error
-    hint = re.fullmatch(r"hint: -o '(.*)' tells them apart", error.splitlines()[1])
-    assert hint and hint[1].count("{stem") < 2, error
-    before = files(".")
-    recursive = ["-r"] if "-r" in given else []
-    run_cli("pool", *recursive, *images.split(), "-o", hint[1], "--jobs", 1)
-    assert len(files(".")) - len(before) == (3 if images == "tree" else 2)
-
-
-@pytest.mark.parametrize("other", ["in/a.png", "./in/a.png", "in/../in/a.png", "link.png"])
-def test_one_file_given_twice_is_named(other: str) -> None:
-    make("in/a.png")
-    Path("link.png").symlink_to("in/a.png")
-    output = ["-o", "{op}.png"] if other == "link.png" else []
-    error = refused_untouched("pool", "in/a.png", other, *output, code=2)
-    assert "hint: both are one file: give it once" in error
-
-
-def test_clashes_through_links_of_folders() -> None:
-    make("in/x/a.png", "in/y/a.png")
-    Path("out/x").mkdir(parents=True)
-    Path("out/y").symlink_to("x")
-    error = refused_untouched("pool", "-r", "in", "-o", "out/", code=2)
-    assert "would hold both" in error
-
-
 def test_outputs_in_the_input_folder_are_no_inputs_of_the_same_batch() -> None:
     make("in/a.png", "in/b/c.png")
     run_cli("pool", "-r", "in", "-o", "in/z/")
