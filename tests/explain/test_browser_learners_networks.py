@@ -44,3 +44,37 @@ def test_the_stack_leads_to_the_stride_and_a_sentence_tells_what_it_does(playgro
     assert "⌊ ⌋ rounds down" in facts
     tab.keyboard.press("ArrowLeft")
     until(tab, "document.getElementById('stride-note').textContent === ''")
+
+
+def test_the_place_in_the_picture_stays_while_a_stride_changes(playground: Any) -> None:
+    tab = playground
+    tab.evaluate("cnncli.apply({ unit: { layer: 'conv1', map: 0, at: [71, 28] } })")
+    settle(tab)
+    tab.focus("#stride")
+    for key, rows, at in (("ArrowRight", 48, [35, 14]), ("ArrowLeft", 96, [71, 29])):
+        tab.keyboard.press(key)
+        until(tab, f"byName.get('conv1').shape[0] === {rows}")
+        settle(tab)
+        assert tab.evaluate("cnncli.state.unit.at") == at
+
+
+@pytest.mark.parametrize("hidden", [0, 200, 400])
+def test_a_slider_stays_while_the_numbers_above_it_grow(playground: Any, hidden: int) -> None:
+    tab, slider = playground, playground.locator("#kernel")
+    slider.focus()
+    # The numbers above are in sight in part, or not at all.
+    tab.evaluate(
+        """(hidden) => document.querySelector('.unit-side').scrollBy(0,
+          byId('blocks').getBoundingClientRect().top + hidden)""",
+        hidden,
+    )
+    settle(tab)
+    top = slider.bounding_box()["y"]
+    for key, size in (("ArrowRight", 4), ("ArrowRight", 5), ("ArrowLeft", 4), ("ArrowLeft", 3)):
+        tab.keyboard.press(key)
+        until(
+            tab,
+            f"edited.settings().kernel[0] === {size} && layers[1].settings.kernel[0] === {size}",
+        )
+        settle(tab)
+        assert abs(slider.bounding_box()["y"] - top) <= 2, key

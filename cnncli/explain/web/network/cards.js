@@ -19,18 +19,27 @@ const nearness = new IntersectionObserver(
   { rootMargin: "1000px 0px" },
 );
 
-/** Change cards so that one in sight does not move: that with the focus, else the first one. */
+/**
+ * Change the page so that a card in sight does not move, that with the focus, else the first one, nor the field of
+ * a setting that has the focus; returns what `change` returns.
+ */
 function keepInPlace(change) {
   const cards = layers.map(({ card }) => card.node);
+  const side = document.querySelector(".unit-side");
   const isSeen = (node) => {
     const { top, bottom } = node.getBoundingClientRect();
     return bottom > 0 && top < window.innerHeight;
   };
   const focused = cards.filter((node) => node.contains(document.activeElement));
   const kept = [...focused, ...cards].find(isSeen);
-  const before = kept?.getBoundingClientRect().top;
-  change();
-  if (kept) window.scrollBy(0, kept.getBoundingClientRect().top - before);
+  const field = byId("editor").contains(document.activeElement) ? document.activeElement : null;
+  const topOf = (node) => node.getBoundingClientRect().top;
+  const before = [kept, field].map((node) => node && topOf(node));
+  const result = change();
+  if (kept) window.scrollBy(0, topOf(kept) - before[0]);
+  // On a narrow screen the side does not scroll for itself.
+  if (field) (side.clientHeight ? side : window).scrollBy(0, topOf(field) - before[1]);
+  return result;
 }
 
 /** The parts of a layer's card: { node, head, body, toggle, ... }; its body is filled when it is near. */

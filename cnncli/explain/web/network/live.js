@@ -44,7 +44,7 @@ function takeLayers({ layers: records, unit, gradients }, { request: { specs }, 
     showLayers(made[0].name === "input" ? made : [byName.get("input"), ...made]);
     return apply({ unit: byName.has(state.unit.layer) ? state.unit : strongestUnit(layers[layers.length - 1]) });
   }
-  const { winner } = byName.get(state.unit.layer);
+  const { winner, shape } = byName.get(state.unit.layer);
   const isOtherInput = made[0]?.name === "input";
   keepBefore(made, Boolean(isOtherInput || specs));
   if (!isOtherInput) renewHeights();
@@ -52,7 +52,13 @@ function takeLayers({ layers: records, unit, gradients }, { request: { specs }, 
     Object.assign(byName.get(layer.name), layer);
     if (!layer.pictures[state.maps[layer.name]]) state.maps[layer.name] = 0;
   }
-  return apply({ unit: isOtherInput ? unitAfter(state.unit, winner) : state.unit, block: state.block });
+  const there = { ...state.unit, at: placeIn(byName.get(state.unit.layer).shape, state.unit.at, shape) };
+  return keepInPlace(() => apply({ unit: isOtherInput ? unitAfter(there, winner) : there, block: state.block }));
+}
+
+/** The cell at the same place of a map as one of a map of another size; of a layer that cannot be computed the same cell. */
+function placeIn(size, at, sizeBefore) {
+  return at.map((index, axis) => (size[axis] && sizeBefore[axis] ? Math.floor(((index + 0.5) * size[axis]) / sizeBefore[axis]) : index));
 }
 
 /** Keep the values of layers before they change; where all begins anew, forget those of before. */
