@@ -67,7 +67,7 @@ def test_a_learner_is_led_to_the_weight_of_each_layer_that_counts_most(show: Ope
         assert isinstance(layer, ConvLayer)
         expected = [layer.filter.weights[i, j, depth, map_], dW[i, j, depth, map_]]
         np.testing.assert_allclose(numbers([now, gradient]), expected, rtol=0.01)
-        assert way == ("Change it: more" if expected[1] > 0 else "Change it: less")
+        assert way == ("Grow by 0.01" if expected[1] > 0 else "Fall by 0.01")
     assert "another layer before the unit, choose it in Layers" in tab.inner_text("#other-weights")
 
 
@@ -98,7 +98,7 @@ def test_the_steepest_weight_of_a_layer_leads_to_its_field(show: Opener, layer: 
     assert isinstance(conv, ConvLayer)
     expected = [conv.filter.weights[i, j, depth, map_], dW[i, j, depth, map_]]
     np.testing.assert_allclose(framed, expected, rtol=0.05)
-    assert tab.text_content("#to-steepest") == "Change it"
+    assert tab.text_content("#to-steepest") == "Go to it"
     tab.click("#to-steepest")
     until(tab, f"{LABEL} === 'Weight at row {i}, column {j}'")
     assert tab.evaluate("[cnncli.state.unit.layer, cnncli.state.unit.map]") == [layer, map_]
@@ -109,25 +109,35 @@ def test_the_steepest_weight_of_a_layer_leads_to_its_field(show: Opener, layer: 
     )
 
 
-def test_a_weight_that_the_table_names_lifts_the_score_when_it_grows(show: Opener) -> None:
-    tab, network, picture = led_to_weights(show), DIGITS, THREE
-    tab.locator("#layer-weights [data-key=conv3]").click()
-    parameters = gradient_of(network, picture.values(), "digit", 8).parameters
-    i, j, depth, map_ = steepest(parameters["conv3"]["W"])
-    until(tab, f"{LABEL} === 'Weight at row {i}, column {j}'")
-    assert tab.evaluate("[cnncli.state.unit.layer, cnncli.state.unit.map]") == ["conv3", map_]
-    assert tab.input_value("#depth") == str(depth)
-    conv = network.node("conv3").layer
-    assert isinstance(conv, ConvLayer)
-    tab.locator("#filter-body .grid input").nth(3 * i + j).fill("1.5")
-    until(tab, "document.getElementById('effect').textContent !== ''")
-    weights = conv.filter.weights.copy()
-    weights[i, j, depth, map_] = 1.5
-    layer = dataclasses.replace(conv, filter=from_array(weights))
-    nodes = [dataclasses.replace(n, layer=layer) if n.name == "conv3" else n for n in network.nodes]
-    after = dict(forward_layers(Network(tuple(nodes)), picture.values(), network.names))
-    (said,) = re.findall(r"digit 8: \S+ before the change, (\S+) now", tab.text_content("#effect"))
-    assert numbers([said]) == pytest.approx([after["digit"][0, 0, 0, 8]], rel=1e-3)
+@pytest.mark.parametrize("name", ["conv3", "digit"])
+def test_a_click_changes_a_weight_so_that_the_score_grows(show: Opener, name: str) -> None:
+    tab, node = led_to_weights(show), DIGITS.node(name)
+    dW = gradient_of(DIGITS, THREE.values(), "digit", 8).parameters[name]["W"]
+    assert isinstance(node.layer, ConvLayer)
+    weights = node.layer.filter.weights.copy()
+    assert tab.text_content("#weight-effect") == ""
+    top = tab.locator(f"#layer-weights [data-key={name}]").bounding_box()["y"]
+    for clicks in (1, 2):
+        # The same weight stays the steepest while the steps are small.
+        weights[steepest(dW)] += 0.01 * np.sign(dW[steepest(dW)])
+        layer = dataclasses.replace(node.layer, filter=from_array(weights))
+        nodes = [dataclasses.replace(n, layer=layer) if n.name == name else n for n in DIGITS.nodes]
+        network = Network(tuple(nodes))
+        after = dict(forward_layers(network, THREE.values(), network.names))["digit"][0, 0, 0, 8]
+        before = tab.text_content("#weight-effect")
+        tab.locator(f"#layer-weights [data-key={name}]").click()
+        until(tab, f"document.getElementById('weight-effect').textContent !== {before!r}")
+        settle(tab)
+        told = re.findall(
+            r"digit 8: (\S+) before the change, (\S+) now", tab.text_content("#weight-effect")
+        )
+        first, now = numbers(list(told[0]))
+        assert now == pytest.approx(after, rel=1e-3)
+        gain = 0.01 * clicks * abs(dW[steepest(dW)])
+        assert now - first == pytest.approx(gain, rel=0.3)
+        button = tab.locator(f"#layer-weights [data-key={name}]")
+        assert abs(button.bounding_box()["y"] - top) < 40
+        assert tab.evaluate("document.activeElement.dataset.key") == name
 
 
 NETWORK = Network.chain(

@@ -90,9 +90,14 @@ class LayerArithmetic {
 
   /** A weight: rows, columns, channels in of one group, maps out. */
   weight(i, j, depth, map) {
-    const { weights, kernel, maps, perChannel, groups } = this.layer;
+    return this.layer.weights[this.weightIndex(i, j, depth, map)];
+  }
+
+  /** Where a weight stands among all of the layer. */
+  weightIndex(i, j, depth, map) {
+    const { kernel, maps, perChannel, groups } = this.layer;
     const depths = perChannel ? 1 : this.input.channels / groups;
-    return weights[((i * kernel[1] + j) * depths + depth) * maps + map];
+    return ((i * kernel[1] + j) * depths + depth) * maps + map;
   }
 
   /** The magnitude up to which a sum may be rounding, as in render/rounding_noise.py. */

@@ -5,6 +5,9 @@
 /** Layers whose gradients of weights take more products are searched in one map alone. */
 const SEARCHED_PRODUCTS = 4e7;
 
+/** A change that is so small that a gradient tells what it does. */
+const SMALL_CHANGE = 0.01;
+
 /** About so many pixels is the picture of a kernel that is too large to list. */
 const KERNEL_SIDE = 120;
 
@@ -104,6 +107,13 @@ async function changeWeight(cell, { depth, i, j }) {
   goToWeight(i, j);
 }
 
+/** Change a weight a little, so that the unit grows; the gradients follow. */
+function stepWeight(name, { map, depth, i, j, gradient }) {
+  const weights = live.specs.get(name).settings.weights.slice();
+  weights[weightsKnown(name).pass.arithmetic.weightIndex(i, j, depth, map)] += Math.sign(gradient) * SMALL_CHANGE;
+  apply({ layers: { [name]: { weights } } });
+}
+
 /** The cell with the largest gradient on the maps that a weight of a layer makes. */
 function madeCell(name, { map, depth }) {
   const made = weightsKnown(name).pass.madeBy(map, depth).map(({ channel }) => channel);
@@ -124,7 +134,7 @@ function steepestOfLayers() {
   return { found: sortedBySize(found, ({ steepest }) => steepest.gradient), others };
 }
 
-/** The weight of each layer that counts most, the steepest of all first, with a button that leads to its field. */
+/** The weight of each layer that counts most, the steepest of all first, with a button that changes it a little. */
 function drawLayerWeights() {
   gradients.steepest ??= steepestOfLayers();
   const { found, others } = gradients.steepest;
@@ -135,9 +145,9 @@ function drawLayerWeights() {
     const { map, depth, i, j, gradient } = steepest;
     const now = weightsKnown(name).pass.arithmetic.weight(i, j, depth, map);
     const place = weightPlace(name, steepest);
-    const way = gradient > 0 ? "Change it: more" : "Change it: less";
+    const way = `${gradient > 0 ? "Grow" : "Fall"} by ${SMALL_CHANGE}`;
     const button = element("button", { type: "button", class: "quiet", "data-key": name, "aria-label": `${way}: ${place}`, text: way });
-    button.addEventListener("click", () => changeWeight(madeCell(name, steepest), steepest));
+    button.addEventListener("click", () => stepWeight(name, steepest));
     const numbers = [now, gradient].map((value) => element("td", { text: numberText(value, 3) }));
     return element("tr", {}, element("th", { scope: "row", text: place }), ...numbers, element("td", {}, button));
   });
@@ -185,6 +195,7 @@ function drawWeights({ layer: name, channel }, unit) {
   byId("no-weights").textContent = isHere ? "" : `${name} has no weights.`;
   if (!isHere && !nearest) return;
   drawLayerWeights();
+  setText(byId("weight-effect"), effectsText());
   byId("weight-answer").textContent = weightAnswer(unit);
   byId("weight-rule").textContent = weightRule(unit);
   if (!isHere) return;
@@ -192,7 +203,7 @@ function drawWeights({ layer: name, channel }, unit) {
   const { steepest, isShown } = shown;
   byId("steepest").textContent = steepestText(name, shown);
   byId("to-steepest").hidden = steepest.notFinite > 0 || steepest.gradient === 0;
-  byId("to-steepest").textContent = isShown ? "Change it" : "Show it";
+  byId("to-steepest").textContent = isShown ? "Go to it" : "Show it";
   drawDepths(name, shown);
   byId("weight-gradients").replaceChildren(...weightElements(shown));
 }
@@ -203,9 +214,6 @@ function chosenDepth(name, channel, sizes) {
   const isChosen = kernel && kernel.layer === name && kernel.channel === channel && kernel.depth < sizes.length;
   return isChosen ? kernel.depth : Math.max(0, sizes.indexOf(Math.max(...sizes)));
 }
-
-/** A change that is so small that a gradient tells what it does. */
-const SMALL_CHANGE = 0.01;
 
 /** Which weight of all layers should grow or fall, and what a small change does, in sentences; "" where none is known. */
 function weightAnswer(unit) {
