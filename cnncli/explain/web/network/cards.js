@@ -25,20 +25,21 @@ const nearness = new IntersectionObserver(
  */
 function keepInPlace(change) {
   const cards = layers.map(({ card }) => card.node);
-  const side = document.querySelector(".unit-side");
   const isSeen = (node) => {
     const { top, bottom } = node.getBoundingClientRect();
     return bottom > 0 && top < window.innerHeight;
   };
   const focused = cards.filter((node) => node.contains(document.activeElement));
   const kept = [...focused, ...cards].find(isSeen);
-  const field = byId("editor").contains(document.activeElement) ? document.activeElement : null;
+  const field = document.activeElement?.closest("#editor") && document.activeElement;
   const topOf = (node) => node.getBoundingClientRect().top;
   const before = [kept, field].map((node) => node && topOf(node));
   const result = change();
   if (kept) window.scrollBy(0, topOf(kept) - before[0]);
+  if (!field) return result;
+  const side = field.closest(".unit-side");
   // On a narrow screen the side does not scroll for itself.
-  if (field) (side.clientHeight ? side : window).scrollBy(0, topOf(field) - before[1]);
+  (side.clientHeight ? side : window).scrollBy(0, topOf(field) - before[1]);
   return result;
 }
 
