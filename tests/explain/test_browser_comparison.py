@@ -134,7 +134,7 @@ def test_of_each_map_the_cell_that_counts_most_is_told(show: Opener, core: Core)
 
 def test_a_sentence_names_what_counts_most_for_each_score(show: Opener, core: Core) -> None:
     said = show_comparison(show, core).text_content("#comparison-text")
-    won, *most = re.split(r"(?=Most for)", said)
+    won, *most = re.split(r"(?=Largest difference for)", said)
     total, difference, sums = core.total, core.difference, core.sums
     expected = [3, total[0], 8, total[1], 3, *-np.diff(total)]
     assert numbers_in(won) == pytest.approx(expected, rel=1e-3)

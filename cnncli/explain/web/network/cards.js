@@ -36,7 +36,7 @@ function keepInPlace(change) {
   const before = [kept, field].map((node) => node && topOf(node));
   const result = change();
   if (kept) window.scrollBy(0, topOf(kept) - before[0]);
-  if (!field) return result;
+  if (!field?.isConnected) return result;
   const side = field.closest(".unit-side");
   // On a narrow screen the side does not scroll for itself.
   (side.clientHeight ? side : window).scrollBy(0, topOf(field) - before[1]);

@@ -97,7 +97,7 @@ function drawDifferences(found, names) {
   const placeOf = (channel) => (deciding.has(channel) ? cornerText(source.shape, deciding.get(channel).at) : "");
   const mapText = ({ channel }) => {
     const place = placeOf(channel);
-    return `map ${channelName(source, channel)}${place ? `, above all its ${place},` : ""}`;
+    return `map ${channelName(source, channel)}${place ? `, most at its ${place},` : ""}`;
   };
   byId("comparison-text").textContent = whyText(found, names, mapText);
   const looked = isPrompt()

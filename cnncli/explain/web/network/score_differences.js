@@ -55,10 +55,10 @@ function cornerText([height, width], [row, col]) {
   return words.join(" ") || "middle";
 }
 
-/** Which score is higher and why, in lines: the map that counts most for each of the two. `names` are theirs. */
+/** Which score is higher and why, in lines: the maps whose sums differ most in favour of each. `names` are theirs. */
 function whyText({ rows, total }, names, mapText) {
   const [ours, theirs] = total;
-  const given = `${names[0]} has ${numberText(ours)}, ${names[1]} has ${numberText(theirs)}:`;
+  const given = `${names[0]} has the score ${numberText(ours)}, ${names[1]} has ${numberText(theirs)}:`;
   if (!total.every(Number.isFinite)) return `${given} they cannot be compared.`;
   if (ours === theirs) return `${given} they are equal.`;
   const ahead = `${given} ${names[0]} ${ours > theirs ? "won" : "lost"} by ${numberText(Math.abs(ours - theirs))}.`;
@@ -66,7 +66,7 @@ function whyText({ rows, total }, names, mapText) {
   const order = ours > theirs ? [0, 1] : [1, 0];
   const told = order.filter((side) => most[side]).map((side) => {
     const row = most[side];
-    return `Most for ${names[side]}: ${mapText(row)} gave ${signedText(row.ours)} to ${names[0]} and ${signedText(row.theirs)} to ${names[1]}.`;
+    return `Largest difference for ${names[side]}: ${mapText(row)} gives ${signedText(row.ours)} to ${names[0]} and ${signedText(row.theirs)} to ${names[1]}.`;
   });
   return [ahead, ...told].join("\n");
 }
