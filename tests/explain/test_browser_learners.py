@@ -110,7 +110,7 @@ def test_on_a_phone_the_size_stays_beside_the_output(show: Opener) -> None:
     tab.fill("#stride-rows", "2")
     settle(tab)
     said = tab.evaluate("getComputedStyle(byId('output-box'), '::after').content")
-    assert said == '"Output 150 × 451 × 3"'
+    assert said == '"Output 150 × 226 × 3"'
     assert bottom(tab, "#output-box") <= 740
 
 
@@ -138,6 +138,20 @@ def test_a_stride_says_what_it_does(show: Opener) -> None:
         "Stride 2 × 3: the window moves 2 rows down or 3 columns across at a time. "
         "That makes 150 × 151 outputs; stride 1 makes 300 × 451."
     )
+
+
+def test_the_number_of_rows_is_that_of_columns_while_they_are_equal(show: Opener) -> None:
+    tab = show(page_data_of(*photo(), (50, 60)))
+    typed = [("#stride-rows", "2", [2, 2]), ("#stride-cols", "3", [2, 3])]
+    # Passing by 3 while 34 is typed changes nothing of the columns.
+    typed += [("#stride-rows", "34", [34, 3]), ("#stride-cols", "34", [34, 34])]
+    for field, number, stride in [*typed, ("#stride-rows", "12", [12, 12])]:
+        tab.focus(field)
+        tab.keyboard.press("Control+A")
+        tab.keyboard.type(number)
+        tab.keyboard.press("Tab")
+        settle(tab)
+        assert tab.evaluate("cnncli.state.layer.stride") == stride
 
 
 @pytest.mark.parametrize("kind", ["window", "pixel"])

@@ -18,7 +18,7 @@ const OPTIONS = {
 };
 const FIELD_ENDS = { stride: 8, dilation: 8, padding: 8, kernel: 15, typed: 64 };
 
-/** A slider for both axes and a number for each; numbers may be larger than the slider's end. */
+/** A slider for both axes and a number for each, that of rows for both while they are equal; numbers may be larger than the slider's end. */
 function pairField(name, label, least, most) {
   const read = () => edited.settings()[name];
   const largest = Math.max(most, ...read());
@@ -30,9 +30,14 @@ function pairField(name, label, least, most) {
   });
   updates.push(() => setValue(slider, Math.max(...read())));
   const limits = { min: least, max: Math.max(FIELD_ENDS.typed, largest) };
+  // The digits of a number are typed one by one: what holds at the first holds for all.
+  let areEqual = false;
   const rows = wholeInput(`${name}-rows`, `${label} of rows`, limits, () => read()[0], (value) =>
-    change([value, read()[1]]),
+    change([value, areEqual ? value : read()[1]]),
   );
+  rows.addEventListener("focus", () => {
+    areEqual = read()[0] === read()[1];
+  });
   const cols = wholeInput(`${name}-cols`, `${label} of columns`, limits, () => read()[1], (value) =>
     change([read()[0], value]),
   );
