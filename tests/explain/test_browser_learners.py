@@ -13,6 +13,7 @@ from cnncli.network.layers import ConvLayer, PoolLayer
 from tests.support.browser import (
     Opener,
     bank,
+    forward,
     near,
     page_data_of,
     photo,
@@ -266,3 +267,31 @@ def test_learning_says_which_weight_should_grow(show: Opener) -> None:
     )
     told = float(said.split("gradient is ")[1].split(",")[0].replace("−", "-"))
     assert told == pytest.approx(gradients[place], rel=1e-3)
+
+
+@pytest.mark.parametrize("kind", ["photo", "bank", "absolute"])
+def test_a_button_leads_to_the_brightest_output_nearby(show: Opener, kind: str) -> None:
+    picture, layer = photo()
+    if kind != "photo":
+        picture, layer = random_picture((30, 40, 1)), ConvLayer(bank((3, 3, 1, 2)), np.zeros(2))
+    at = (20, 30) if kind != "photo" else (150, 200)
+    tab = show(page_data_of(picture, layer, at), **PHONE)
+    if kind == "absolute":
+        tab.evaluate("cnncli.apply({ range: 'abs' })")
+    settle(tab)
+    tab.locator("#to-brightest").tap()
+    settle(tab)
+    row, col = tab.evaluate("cnncli.state.at")
+    range_ = tab.evaluate("[shown.range.lo, shown.range.hi]")
+    values = forward(layer, picture.values())[:, :, : 3 if kind == "photo" else 1]
+    values = np.abs(values) if kind == "absolute" else values
+    levels = np.rint(255 * (values.clip(*range_) - range_[0]) / np.ptp(range_)).sum(axis=2)
+    width = tab.evaluate("byId('output').clientWidth")
+    reach = max(3, round(12 * values.shape[1] / width))
+    near_by = levels[at[0] - reach : at[0] + reach + 1, at[1] - reach : at[1] + reach + 1]
+    assert max(abs(row - at[0]), abs(col - at[1])) <= reach
+    # A level that is halfway between two may round the other way.
+    assert levels[row, col] >= near_by.max() - values.shape[2] > levels[at]
+    tab.evaluate("cnncli.apply({ colormap: 'diverging' })")
+    settle(tab)
+    assert tab.is_visible("#to-brightest") == (kind == "photo")

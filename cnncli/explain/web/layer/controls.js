@@ -126,6 +126,7 @@ function startControls() {
     sayWhatSumMeans();
   }
   startBorderButton();
+  startBrightestButton();
   windowFields();
   if (pageData.layer.op === "pool") poolFields();
   else if (isTransposed) {

@@ -105,6 +105,33 @@ function startKeys() {
   });
 }
 
+/** A brightest output is looked for so far around the window: CSS pixels of the picture, as wide as a finger misses, or cells. */
+const NEAR = { pixels: 12, cells: 3 };
+
+/** Let a button lead to the brightest output near the window: a finger or a mouse can hardly hit it. */
+function startBrightestButton() {
+  const button = byId("to-brightest");
+  button.addEventListener("click", () => apply({ at: brightestNear(state.at), pinned: true, playing: false }));
+  showWhere(button, () => !isInColours() && shown.range.lo < shown.range.hi && shown.planes[0].length > 1);
+}
+
+/** The output with the brightest colour near another one; of several the nearest. */
+function brightestNear([row, col]) {
+  const { outRows, outCols, planes, range } = shown;
+  const reach = Math.max(NEAR.cells, Math.round((NEAR.pixels * outCols.length) / byId("output").clientWidth));
+  const levelAt = (values) => (values.every(Number.isFinite) ? values.reduce((sum, value) => sum + levelOf(value, range), 0) : -1);
+  let best = { level: -1 };
+  outRows.forEach((r, down) => {
+    outCols.forEach((c, across) => {
+      const far = Math.max(Math.abs(r - row), Math.abs(c - col));
+      if (far > reach || !shown.arithmetic.knows(r, c)) return;
+      const level = levelAt(planes.map((plane) => plane[down * outCols.length + across]));
+      if (level > best.level || (level === best.level && far < best.far)) best = { level, far, at: [r, c] };
+    });
+  });
+  return best.at ?? [row, col];
+}
+
 const SPEEDS = [1, 2, 5, 10, 20, 50];
 // Who wants less motion gets single steps alone.
 const reduced = window.matchMedia("(prefers-reduced-motion: reduce)");

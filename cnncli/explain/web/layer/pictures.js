@@ -207,6 +207,11 @@ function drawStatus() {
   byId("play").setAttribute("aria-pressed", String(state.playing));
 }
 
+/** Whether the output's values have colours of a table, not grey levels or those of a colour picture. */
+function isInColours() {
+  return tables[state.colormap] && shown.picture.channels.length === 1;
+}
+
 /** Which values of the output have the colours at the ends, and which part of it is shown. */
 function outputNote() {
   const { arithmetic, outRows, outCols, range } = shown;
@@ -218,8 +223,7 @@ function outputNote() {
   };
   const of = range.kind === "abs" ? "magnitudes " : "";
   const what = explained[range.kind] ? `; ${explained[range.kind]}` : "";
-  const isColoured = tables[state.colormap] && shown.picture.channels.length === 1;
-  const [low, high] = isColoured ? ["one end of the colours", "the other"] : ["black", "white"];
+  const [low, high] = isInColours() ? ["one end of the colours", "the other"] : ["black", "white"];
   const part = outRows.length < rows.out || outCols.length < cols.out;
   const ends = `${of}${numberText(range.lo)} is ${low}, ${numberText(range.hi)} ${high}${what}`;
   return (
