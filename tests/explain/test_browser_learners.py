@@ -125,6 +125,12 @@ def test_on_a_phone_output_and_settings_are_seen_together(show: Opener) -> None:
     strip = "getComputedStyle(byId('output-box')).position === 'fixed'"
     until(tab, strip)
     assert bottom(tab, "#stride") <= bottom(tab, "#output-box") - 120 <= 740 - 120
+    # A finger that begins there scrolls the page, and does not move the window.
+    box = tab.locator("#output").bounding_box()
+    place = (box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    before = tab.evaluate("cnncli.state.at")
+    tab.touchscreen.tap(*place)
+    assert tab.evaluate("cnncli.state.at") == before
     tab.evaluate("scrollTo(0, 0)")
     until(tab, f"!({strip})")
 
@@ -295,3 +301,10 @@ def test_a_button_leads_to_the_brightest_output_nearby(show: Opener, kind: str) 
     tab.evaluate("cnncli.apply({ colormap: 'diverging' })")
     settle(tab)
     assert tab.is_visible("#to-brightest") == (kind == "photo")
+
+
+def test_long_numbers_stay_in_their_panel(show: Opener) -> None:
+    view = {"viewport": {"width": 1366, "height": 768}}
+    tab = show(page_data_of(*photo(), (297, 55)), **view)
+    assert len(tab.text_content("#result .value td")) == len("-0.02353")
+    assert tab.evaluate("byId('result').scrollWidth <= byId('result').clientWidth")

@@ -78,3 +78,13 @@ def test_a_slider_stays_while_the_numbers_above_it_grow(playground: Any, hidden:
         )
         settle(tab)
         assert abs(slider.bounding_box()["y"] - top) <= 2, key
+
+
+def test_nothing_covers_the_notes(playground: Any) -> None:
+    tab = playground
+    tab.evaluate("scrollTo(0, document.body.scrollHeight)")
+    settle(tab)
+    for note in tab.locator("#notes p").all():
+        box = note.bounding_box()
+        place = [box["x"] + 2, box["y"] + box["height"] / 2]
+        assert tab.evaluate("(at) => document.elementFromPoint(...at).matches('#notes *')", place)
