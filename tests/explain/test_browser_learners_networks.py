@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 from cnncli.explain.page.document import page_text
+from cnncli.explain.page.layer_data import Unit
+from cnncli.explain.page.network_data import network_page_data
 from cnncli.explain.page.playground_data import playground_page_data
-from tests.support.browser import settle, until
+from cnncli.io.images import read_image
+from cnncli.io.read_options import ReadOptions
+from cnncli.network.load import load_model
+from cnncli.network.passes import forward_layers
+from tests.support.browser import REPOSITORY, Opener, settle, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.oracle]
 
@@ -88,3 +95,31 @@ def test_nothing_covers_the_notes(playground: Any) -> None:
         box = note.bounding_box()
         place = [box["x"] + 2, box["y"] + box["height"] / 2]
         assert tab.evaluate("(at) => document.elementFromPoint(...at).matches('#notes *')", place)
+
+
+def test_the_order_of_maps_and_values_beyond_the_colours_are_told(show: Opener) -> None:
+    network = load_model(REPOSITORY / "examples" / "digits.toml").network
+    picture = read_image(REPOSITORY / "examples" / "digits" / "3.png", ReadOptions(gray=True))
+    tab = show(network_page_data(network, picture, "conv2", Unit((2, 1), 8), title="net"))
+    settle(tab)
+    values = dict(forward_layers(network, picture.values(), network.names))["conv2"][0]
+    dead = [*np.flatnonzero(~values.any(axis=(0, 1)))]
+    orders = tab.locator(".card:not(:has(.card-body[hidden])) .order").all_text_contents()
+    # The input has one map, those of conv1 feed the unit, those of conv2 do not.
+    assert orders == [
+        "",
+        "8 maps, counted from 0, those that contribute most first",
+        "16 maps, counted from 0, those that are all 0 last",
+    ]
+    labels = tab.locator("[data-layer=conv2] .strip .label").all_text_contents()
+    assert [*map(int, labels[-len(dead) :])] == dead
+    assert [*map(int, labels[: -len(dead)])] == [k for k in range(16) if k not in dead]
+    hi = tab.evaluate("byName.get('conv2').range.hi")
+    most = float(values.max())
+    assert hi < most
+    said = tab.text_content("[data-layer=conv2] .beyond")
+    assert said == f"Values up to {most:.4g} are drawn like {hi:.4g}."
+    # A scale for each map may end elsewhere.
+    tab.evaluate("cnncli.apply({ scale: 'map' })")
+    settle(tab)
+    assert "4.657" not in tab.text_content("[data-layer=conv2] .beyond")

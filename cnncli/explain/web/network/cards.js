@@ -179,7 +179,8 @@ function fillBody(layer) {
   card.range = element("p", { class: "dim range" });
   card.facts = element("div", { class: "facts" });
   [card.lit, card.send] = ["lit-text", "send-text"].map((name) => element("p", { class: name }));
-  card.rest = element("div", { class: "rest" }, card.facts);
+  card.order = element("p", { class: "order dim" });
+  card.rest = element("div", { class: "rest" }, card.facts, card.order);
   card.caption = element("figcaption", {}, card.bar, card.range);
   card.filter = makeMapFilter(layer);
   card.body.append(element("figure", { class: "map-figure" }, card.large, card.caption, card.filter), card.rest);

@@ -63,16 +63,17 @@ function notFiniteCount(layer, index) {
 function makeColourBar() {
   const canvas = element("canvas", { class: "colour-bar", "aria-hidden": "true" });
   const ends = element("div", { class: "bar-ends", "aria-hidden": "true" });
-  return element("div", { class: "colour-scale" }, canvas, ends);
+  return element("div", { class: "colour-scale" }, canvas, ends, element("p", { class: "dim beyond" }));
 }
 
 /** Draw the colour bar of a map as wide as the map is. */
 function drawColourBar(node, layer, index, width) {
   const range = drawnRange(layer, index);
   node.hidden = range.lo === range.hi;
-  const [canvas, ends] = node.children;
+  const [canvas, ends, beyond] = node.children;
   // The numbers could tell what the quiz asks for.
   if (isAsking()) ends.replaceChildren();
+  setText(beyond, isAsking() || showsGradients() ? "" : beyondText(layer, index));
   if (node.hidden || isAsking()) return;
   const table = drawnTable(layer, index);
   const key = [width, table === null, range.kind].join();
@@ -84,6 +85,17 @@ function drawColourBar(node, layer, index, width) {
     prepareCanvas(canvas, width, BAR_HEIGHT).drawImage(levels, 0, 0, width, BAR_HEIGHT);
   }
   renew(ends, endNumbers(range.lo, range.hi));
+}
+
+/** How values beyond the ends of a bar are drawn, in words; "" where there are none. */
+function beyondText(layer, index) {
+  const { kind, lo, hi } = shownRange(layer, index);
+  const values = state.scale === "layer" ? layer.ends.flat() : mapEnds(layer, index);
+  const drawn = kind === "abs" ? values.map(Math.abs) : values;
+  const [least, most] = [Math.min(...drawn), Math.max(...drawn)].map((value) => numberText(value));
+  const up = most === numberText(hi) || Math.max(...drawn) < hi ? "" : `Values up to ${most} are drawn like ${numberText(hi)}.`;
+  const down = least === numberText(lo) || Math.min(...drawn) > lo ? "" : `Values down to ${least} are drawn like ${numberText(lo)}.`;
+  return [up, down].filter(Boolean).join(" ");
 }
 
 /** The numbers at the ends of a bar, and in its middle where that is 0. */

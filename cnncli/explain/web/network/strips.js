@@ -104,11 +104,19 @@ function drawStrip(layer) {
     if (!button.hidden) showMap(button, layer, index, shares);
   });
   if (layer.largest.length) drawScores(layer);
+  else setText(layer.card.order, orderText(layer, shares));
   const buttonOf = (index) => strip.querySelector(`[data-map="${index}"]`);
   if (focused !== undefined && document.activeElement.dataset.map !== focused) buttonOf(focused)?.focus({ preventScroll: true });
   setTabStop(strip);
   const chosen = order.indexOf(large);
   if (chosen >= 0) scrollToChosen(strip, buttonOf(large), [large, chosen]);
+}
+
+/** In which order the maps stand, in words. */
+function orderText(layer, shares) {
+  const first = shares.size ? ["those that contribute most first"] : [];
+  const last = layer.pictures.some((_, index) => isDead(layer, index)) ? ["those that are all 0 last"] : [];
+  return [`${layer.maps} maps, counted from 0`, ...first, ...last].join(", ");
 }
 
 /** Let a button of a strip show a map, with its share. */
