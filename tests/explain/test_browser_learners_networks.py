@@ -123,3 +123,11 @@ def test_the_order_of_maps_and_values_beyond_the_colours_are_told(show: Opener) 
     tab.evaluate("cnncli.apply({ scale: 'map' })")
     settle(tab)
     assert "4.657" not in tab.text_content("[data-layer=conv2] .beyond")
+    assert tab.text_content("#sentence") == (
+        "It depends on rows 0 to 4, columns 0 to 3 of the input: 5 × 4 pixels, "
+        "at the border fewer than 5 × 5."
+    )
+    tab.evaluate("cnncli.apply({ unit: { layer: 'conv2', map: 8, at: [3, 3] } })")
+    assert tab.text_content("#sentence").endswith(": 5 × 5 pixels.")
+    tab.evaluate("cnncli.apply({ unit: { layer: 'digit', map: 3, at: [0, 0] } })")
+    assert tab.text_content("#headline") == "digit, map 3: 14.39"

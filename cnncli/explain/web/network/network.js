@@ -281,7 +281,8 @@ function showLayers(records) {
 function startNetworkWords() {
   const lists = {
     "trail-panel": ["unit", "receptive field", "trail"],
-    comparison: ["score", "softmax", "weight", "bias"],
+    comparison: ["score", "softmax", "weight", "bias", "gradient"],
+    looked: ["gradient"],
     weights: ["gradient", "dA, dW, db"],
     "gradient-panel": ["gradient", "upstream"],
     "how-panel": ["window", "weight", "channel", "bias", "activation"],

@@ -33,7 +33,8 @@ function drawUnit(trail, boxes) {
   const picture = unitPicture();
   const [row, col] = unit.at;
   const name = layer.maps > 1 ? `, map ${mapName(picture)}` : "";
-  const place = `${name}, row ${row}, column ${col}: ${valueText(layer, picture, row, col)}`;
+  const cell = isSingle(layer) ? "" : `, row ${row}, column ${col}`;
+  const place = `${name}${cell}: ${valueText(layer, picture, row, col)}`;
   const sentence = fieldSentence(unit, boxes.get("input"));
   renew(byId("headline"), nameElement(unit.layer), document.createTextNode(place));
   setText(byId("sentence"), sentence);
@@ -78,7 +79,11 @@ function fieldSentence(unit, box) {
   const [height, width] = [box[2] - box[0], box[3] - box[1]];
   const [rows, cols] = byName.get("input").shape;
   const isWhole = height === rows && width === cols;
-  return `It depends on ${isWhole ? "the whole input" : `${boxText(box)} of the input`}: ${height} × ${width} pixels.`;
+  const { field } = byName.get(unit.layer);
+  const isAtBorder = box[0] === 0 || box[1] === 0 || box[2] === rows || box[3] === cols;
+  const isCut = !isWhole && isAtBorder && field && (height < field[0] || width < field[1]);
+  const rest = isCut ? `, at the border fewer than ${field.join(" × ")}` : "";
+  return `It depends on ${isWhole ? "the whole input" : `${boxText(box)} of the input`}: ${height} × ${width} pixels${rest}.`;
 }
 
 /** A button for each colour of a map of three channels; one of them is explained. */
