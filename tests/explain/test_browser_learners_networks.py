@@ -131,3 +131,13 @@ def test_the_order_of_maps_and_values_beyond_the_colours_are_told(show: Opener) 
     assert tab.text_content("#sentence").endswith(": 5 × 5 pixels.")
     tab.evaluate("cnncli.apply({ unit: { layer: 'digit', map: 3, at: [0, 0] } })")
     assert tab.text_content("#headline") == "digit, map 3: 14.39"
+
+
+def test_on_a_phone_no_text_is_under_the_button_to_the_layers(show: Opener) -> None:
+    network = load_model(REPOSITORY / "examples" / "digits.toml").network
+    picture = read_image(REPOSITORY / "examples" / "digits" / "3.png", ReadOptions(gray=True))
+    data = network_page_data(network, picture, "digit", Unit((0, 0), 3), title="net")
+    tab = show(data, viewport={"width": 360, "height": 740}, has_touch=True, is_mobile=True)
+    settle(tab)
+    button = tab.locator("#to-graph").bounding_box()
+    assert tab.locator("#sentence").bounding_box()["y"] >= button["y"] + button["height"]
