@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
@@ -66,7 +67,7 @@ class HelpfulCommand(click.Command):
         """Parse a command line; answer options of other tools with those of this command."""
         words = list(args)
         self._refuse_one_dash(ctx, words)
-        if {"-f", "--filter"} & {*words}:
+        if {"-f", "--filter"} & {*words} or _has_loose_numbers(words):
             from cnncli.cli.wrong_calls import refuse_loose_numbers
 
             refuse_loose_numbers(ctx, words)
@@ -92,10 +93,6 @@ class HelpfulCommand(click.Command):
 
                 refuse_value_as_image(ctx, ctx.params.get("images") or ())
             raise click.UsageError(f"Missing option {name!r}: {_said(error.param)}", ctx) from error
-        except click.BadParameter as error:
-            from cnncli.cli.wrong_calls import with_joined_numbers
-
-            raise with_joined_numbers(ctx, words, error) from error
         except click.UsageError as error:
             if "unexpected extra" not in error.message:
                 raise
@@ -140,6 +137,12 @@ class HelpfulCommand(click.Command):
             typed = word.partition("=")[0]
             if len(typed) > 2 and f"-{typed}" in known:
                 raise click.NoSuchOption(typed, ctx=ctx, possibilities=[f"-{typed}"])
+
+
+def _has_loose_numbers(words: Sequence[str]) -> bool:
+    """Whether two words that begin like numbers follow each other, which is rarely meant."""
+    begins = [word.lstrip("-+.")[:1].isdigit() for word in words]
+    return any(one and other for one, other in itertools.pairwise(begins))
 
 
 def _said(option: click.Option) -> str:

@@ -15,6 +15,7 @@ from typing import Final
 import click
 
 from cnncli.cli.synonyms import meant_value
+from cnncli.cli.types import FilterName, TextType
 from cnncli.core.choices import POOL_MODES
 from cnncli.errors import OptionError
 from cnncli.filters.builtin_names import SUFFIX, builtin_names
@@ -60,46 +61,46 @@ def refuse_layer_as_image(images: Sequence[str], layers: Sequence[str]) -> None:
 
 
 def refuse_loose_numbers(ctx: click.Context, words: Sequence[str]) -> None:
-    """Raise OptionError for ``-f 0 -1 0``, numbers of a filter that the shell has parted."""
-    flags = [flag for param in ctx.command.params for flag in param.opts]
-    if "--filter" not in flags:
-        return
-    given, numbers = _numbers_behind(("-f", "--filter"), words)
-    kind = "".join(words[given + 1 : given + 2])
-    if not numbers:
-        _refuse_loose_parameter(kind, words[given + 2 : given + 3])
-    if len(numbers) < 2 or any(map(os.path.exists, numbers[1:])):
-        return
+    """Raise OptionError for ``-f 0 -1 0`` or ``--size 2 2``, numbers that the shell has parted."""
+    options = {flag: param for param in ctx.command.params for flag in param.opts}
+    for at, word in enumerate(words):
+        param, values = options.get(word), words[at + 1 :]
+        if not isinstance(param, click.Option) or not isinstance(param.type, TextType):
+            continue
+        is_filter = isinstance(param.type, FilterName)
+        # A comma at the end is left over from "3, 4".
+        loose = itertools.takewhile(_NUMBER.fullmatch, values)
+        numbers = [number.removesuffix(",") for number in loose]
+        if is_filter and not numbers:
+            _refuse_loose_parameter("".join(values[:1]), values[1:2])
+        if len(numbers) < 2 or any(map(os.path.exists, numbers[1:])):
+            continue
+        joined = _matrix_text(numbers) if is_filter else _joined(numbers, param, ctx)
+        if joined is not None:
+            quotes = (
+                "put them in quotes, rows end with ;" if is_filter else "write them without spaces"
+            )
+            raise OptionError(
+                f"the numbers of {word} must be one text, got {len(numbers)} words",
+                hint=f"{quotes}: {word} {joined}",
+            )
+
+
+def _matrix_text(numbers: Sequence[str]) -> str:
+    """Return numbers as a filter: of a square where they make one, else of one row."""
     side = math.isqrt(len(numbers))
     columns = side if side * side == len(numbers) else len(numbers)
     rows = [" ".join(numbers[i : i + columns]) for i in range(0, len(numbers), columns)]
-    raise OptionError(
-        f"the numbers of {words[given]} must be one text, got {len(numbers)} words",
-        hint=f'put them in quotes, rows end with ;: {words[given]} "{"; ".join(rows)}"',
-    )
+    return f'"{"; ".join(rows)}"'
 
 
-def _numbers_behind(flags: Sequence[str], words: Sequence[str]) -> tuple[int, list[str]]:
-    """Return the place of an option and the numbers behind it, without commas at their ends."""
-    given = next((at for at, word in enumerate(words) if word in flags), len(words))
-    numbers = itertools.takewhile(_NUMBER.fullmatch, words[given + 1 :])
-    return given, [number.removesuffix(",") for number in numbers]
-
-
-def with_joined_numbers(
-    ctx: click.Context, words: Sequence[str], error: click.BadParameter
-) -> click.BadParameter:
-    """Return an error of ``--at 3 4`` with the value that was meant, and any other as it is."""
-    param = error.param
-    if param is None:
-        return error
-    _, numbers = _numbers_behind(param.opts, words)
-    for text in (",".join(numbers), "x".join(numbers)) if len(numbers) > 1 else ():
+def _joined(numbers: Sequence[str], param: click.Option, ctx: click.Context) -> str | None:
+    """Return numbers as one value of an option; None if they cannot be one."""
+    for text in (",".join(numbers), "x".join(numbers)):
         with suppress(click.BadParameter):
             param.type.convert(text, param, ctx)
-            problem = f"{error.message.rstrip('.')}. Did you mean {text}?"
-            return click.BadParameter(problem, ctx, param)
-    return error
+            return text
+    return None
 
 
 def _refuse_loose_parameter(kind: str, behind: Sequence[str]) -> None:

@@ -124,23 +124,28 @@ def test_an_output_in_the_place_of_an_image_is_noted(empty_folder: object) -> No
 
 
 @pytest.mark.parametrize(
-    ("words", "number", "example"),
+    ("words", "option", "count", "use"),
     [
-        ("run n.toml a.png --mean 0.485 0.456 0.406", "0.456", "--mean 0.485,0.456,0.406"),
-        ("run n.toml a.png --std .2 .3 -o b.png", ".3", "--mean 0.485,0.456,0.406"),
-        ("pool a.png --size 2 2", "2", "--size 2,2"),
+        ("run n.toml a.png --mean 0.485 0.456 0.406", "--mean", 3, "--mean 0.485,0.456,0.406"),
+        ("run n.toml a.png --std .2 .3 -o b.png", "--std", 2, "--std .2,.3"),
+        ("pool a.png --size 2 2", "--size", 2, "--size 2,2"),
+        ("pad a.png --padding 1 2 3 4", "--padding", 4, "--padding 1,2,3,4"),
+        ("compare a.png -f edge --stride 2 2", "--stride", 2, "--stride 2,2"),
+        ("explain a.png -f edge --at 3, 4", "--at", 2, "--at 3,4"),
+        ("plan n.toml --input 8 8 3", "--input", 3, "--input 8x8x3"),
     ],
 )
 def test_numbers_of_an_option_that_are_parted_by_spaces(
-    words: str, number: str, example: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    words: str, option: str, count: int, use: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     save("a.png", np.zeros((4, 4), np.uint8))
     Path("n.toml").write_text('[[layers]]\ntype = "pool"\n')
     before = sorted(tmp_path.iterdir())
-    error, hint = refused(*words.split()).splitlines()
-    assert error == f"cnncli: error: '{number}': no such file"
-    assert hint == f"hint: the numbers of an option are joined by commas, as in {example}"
+    error, hint = refused(*words.split(), code=2).splitlines()
+    numbers = f"the numbers of {option} must be one text, got {count} words"
+    assert error == f"cnncli: error: {numbers}"
+    assert hint == f"hint: write them without spaces: {use}"
     # Nothing is made of the images that there are: the option is not what was meant.
     assert sorted(tmp_path.iterdir()) == before
 
