@@ -95,11 +95,8 @@ function drawDifferences(found, names) {
   const [score, source] = [compared.unit.layer, byName.get(byName.get(compared.unit.layer).inputs[0])];
   const deciding = decidingUnits(compared.unit, compared.other);
   const placeOf = (channel) => (deciding.has(channel) ? cornerText(source.shape, deciding.get(channel).at) : "");
-  const mapText = ({ channel }) => {
-    const place = placeOf(channel);
-    return `map ${channelName(source, channel)}${place ? `, most at its ${place},` : ""}`;
-  };
-  byId("comparison-text").textContent = whyText(found, names, mapText);
+  const mapOf = ({ channel }) => ({ name: channelName(source, channel), place: placeOf(channel) });
+  byId("comparison-text").textContent = whyText(found, names, mapOf);
   const looked = isPrompt()
     ? "Beside each map is what its outlined cell looked at: red pixels raise it, blue ones lower it."
     : "Beside each map is the input with the part that its outlined cell sees.";

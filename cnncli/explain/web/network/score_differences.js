@@ -55,8 +55,11 @@ function cornerText([height, width], [row, col]) {
   return words.join(" ") || "middle";
 }
 
-/** Which score is higher and why, in lines: the maps whose sums differ most in favour of each. `names` are theirs. */
-function whyText({ rows, total }, names, mapText) {
+/**
+ * Which score is higher and why, in lines: the maps whose sums differ most in favour of each. `names` are theirs;
+ * `mapOf` tells of a row the map's `name`, and the `place` of the cell that counts most.
+ */
+function whyText({ rows, total }, names, mapOf) {
   const [ours, theirs] = total;
   const given = `${names[0]} has the score ${numberText(ours)}, ${names[1]} has ${numberText(theirs)}:`;
   if (!total.every(Number.isFinite)) return `${given} they cannot be compared.`;
@@ -66,7 +69,9 @@ function whyText({ rows, total }, names, mapText) {
   const order = ours > theirs ? [0, 1] : [1, 0];
   const told = order.filter((side) => most[side]).map((side) => {
     const row = most[side];
-    return `Largest difference for ${names[side]}: ${mapText(row)} gives ${signedText(row.ours)} to ${names[0]} and ${signedText(row.theirs)} to ${names[1]}.`;
+    const { name, place } = mapOf(row);
+    const amounts = `${signedText(row.ours)} to ${names[0]} and ${signedText(row.theirs)} to ${names[1]}`;
+    return `Largest difference for ${names[side]}: map ${name} gives ${amounts}${place && `, most of it at its ${place}`}.`;
   });
   return [ahead, ...told].join("\n");
 }
