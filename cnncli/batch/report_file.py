@@ -19,7 +19,7 @@ from cnncli.errors import OptionError, printable, quote
 from cnncli.io import atomic
 from cnncli.pipeline.job import Outcome, Task
 from cnncli.pipeline.output_checks import OutputPlan, check_file
-from cnncli.pipeline.output_names import Source
+from cnncli.pipeline.source import Source
 from cnncli.render.to_json import json_text
 
 COLUMNS: Final = (

@@ -20,7 +20,7 @@ from cnncli.io.images import PICTURE_SUFFIXES
 from cnncli.io.limits import MAX_INPUT_BYTES
 from cnncli.io.nearby import files_like, is_number
 from cnncli.io.urls import is_url, locate, parse_url
-from cnncli.pipeline.output_names import Source
+from cnncli.pipeline.source import Source
 from cnncli.system.progress import set_step
 
 

@@ -15,8 +15,10 @@ from cnncli.errors import CnnCliError, one_line
 from cnncli.io.images import Picture
 from cnncli.pipeline.files import FileAccess, LocalFiles
 from cnncli.pipeline.job import Job, Outcome, Task
-from cnncli.pipeline.output_names import LayerResult, OutFile, Source, Target
+from cnncli.pipeline.layer_result import LayerResult, OutFile
+from cnncli.pipeline.output_names import Target
 from cnncli.pipeline.process import attempt
+from cnncli.pipeline.source import Source
 from cnncli.system import blas
 from cnncli.system.memory import keep_freed
 from cnncli.system.processes import TRACEBACK, Connection, show_traceback

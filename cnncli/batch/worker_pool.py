@@ -28,7 +28,8 @@ from cnncli.errors import CnnCliError, FileProblem
 from cnncli.pipeline.files import LocalFiles
 from cnncli.pipeline.files_of_batch import OutputClaims
 from cnncli.pipeline.job import Job, Outcome, Task
-from cnncli.pipeline.output_names import OutFile, Source
+from cnncli.pipeline.layer_result import OutFile
+from cnncli.pipeline.source import Source
 from cnncli.system import signals
 from cnncli.system.files import remove_hidden
 from cnncli.system.processes import KILLED, Child

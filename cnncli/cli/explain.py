@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from cnncli.explain.animation.write import FramesDone
     from cnncli.explain.page.write import PageDone
     from cnncli.explain.run import ExplainRequest, ExplainResult
-    from cnncli.pipeline.output_names import Source
+    from cnncli.pipeline.source import Source
 
 EXAMPLES = """\b
 Examples:

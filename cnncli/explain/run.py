@@ -31,7 +31,7 @@ from cnncli.network.layers import ConvLayer, FloatArray, ViewLayer
 from cnncli.network.passes import forward_layers, peak_bytes
 from cnncli.pipeline.files import read_source
 from cnncli.pipeline.job import Job
-from cnncli.pipeline.output_names import Source
+from cnncli.pipeline.source import Source
 from cnncli.render.options import MapGroup, channel_names
 from cnncli.system.memory import check_memory
 

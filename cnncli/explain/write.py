@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from cnncli.explain.animation.write import FramesDone
     from cnncli.explain.page.write import PageDone
     from cnncli.explain.run import ExplainRequest
-    from cnncli.pipeline.output_names import Source
+    from cnncli.pipeline.source import Source
 
 
 def write_explanation(

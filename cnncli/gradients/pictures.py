@@ -14,7 +14,7 @@ from cnncli.gradients.gradient import Gradient, strongest, winner_counts
 from cnncli.network.graph import SOURCE, Network, input_groups
 from cnncli.network.layers import FloatArray, Shape
 from cnncli.pipeline.drawn_field import DrawnField
-from cnncli.pipeline.output_names import LayerResult
+from cnncli.pipeline.layer_result import LayerResult
 from cnncli.render.finite_values import measure
 from cnncli.render.grey_levels import LevelMapping, choose_range
 from cnncli.render.legend import ColourKey, legend_numbers

@@ -36,10 +36,12 @@ from cnncli.network.passes import backward_bytes, require_gradients
 from cnncli.pipeline.files import LocalFiles
 from cnncli.pipeline.input_notes import notes_of
 from cnncli.pipeline.job import Job, Outcome, Task
+from cnncli.pipeline.layer_result import OutFile
 from cnncli.pipeline.output_checks import plan_targets
-from cnncli.pipeline.output_names import OutFile, Source, Target
+from cnncli.pipeline.output_names import Target
 from cnncli.pipeline.planned_results import check_format_of, with_files
 from cnncli.pipeline.process import named_error
+from cnncli.pipeline.source import Source
 from cnncli.pipeline.write import write_results, written_values
 from cnncli.pipeline.written_file import WrittenFile
 from cnncli.render.finite_values import measure

@@ -30,7 +30,7 @@ from cnncli.library.run import make_job
 from cnncli.network.model import Model
 from cnncli.pipeline.layers import FilterLike
 from cnncli.pipeline.output_checks import OutputOptions
-from cnncli.pipeline.output_names import Source
+from cnncli.pipeline.source import Source
 
 COLUMNS = 100
 """Of the text."""

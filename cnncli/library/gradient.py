@@ -24,7 +24,7 @@ from cnncli.network.passes import require_gradients
 from cnncli.pipeline.files import read_source
 from cnncli.pipeline.input_notes import notes_of
 from cnncli.pipeline.job import Job
-from cnncli.pipeline.output_names import Source
+from cnncli.pipeline.source import Source
 from cnncli.render.options import RenderOptions
 from cnncli.render.result_rows import ArrayRows
 

@@ -23,8 +23,8 @@ from cnncli.io.regular_files import fault_text
 from cnncli.io.urls import locate
 from cnncli.network.model import Model
 from cnncli.pipeline.files import read_source
-from cnncli.pipeline.output_names import Source
 from cnncli.pipeline.process import named_error
+from cnncli.pipeline.source import Source
 from cnncli.render.result_record import restore_values
 from cnncli.system.memory import memory_limit
 

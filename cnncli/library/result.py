@@ -17,10 +17,11 @@ from cnncli.io.writers import holds_values
 from cnncli.library.images import check_names, work_on
 from cnncli.pipeline.files import LocalFiles, MemoryFiles
 from cnncli.pipeline.job import Job
+from cnncli.pipeline.layer_result import LayerResult, OutFile
 from cnncli.pipeline.output_checks import OutputOptions, plan_targets
-from cnncli.pipeline.output_names import LayerResult, OutFile, Source
 from cnncli.pipeline.picture_depth import holds_depth, in_16_bits
 from cnncli.pipeline.planned_results import check_format_of, with_files
+from cnncli.pipeline.source import Source
 from cnncli.pipeline.write import ResultWriter, write_results
 from cnncli.render.result_rows import ArrayRows, ResultRows
 

@@ -10,8 +10,9 @@ from typing import Final
 from cnncli.errors import FileProblem, OptionError
 from cnncli.io.writers import holds_values
 from cnncli.pipeline.job import Job
+from cnncli.pipeline.layer_result import LayerResult, OutFile
 from cnncli.pipeline.output_checks import existing_parent
-from cnncli.pipeline.output_names import LayerResult, OutFile, is_device
+from cnncli.pipeline.output_names import is_device
 from cnncli.pipeline.sheets import is_colour, sheet_size
 from cnncli.system.files import free_bytes
 from cnncli.system.memory import bytes_text

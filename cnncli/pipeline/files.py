@@ -19,8 +19,10 @@ from cnncli.io.urls import Location, Url
 from cnncli.pipeline.disk_estimate import check_disk
 from cnncli.pipeline.files_of_batch import Identity, OutputClaims
 from cnncli.pipeline.job import Job, Task
+from cnncli.pipeline.layer_result import LayerResult, OutFile
 from cnncli.pipeline.output_checks import OutputOptions, make_folders, select_files
-from cnncli.pipeline.output_names import LayerResult, OutFile, Source, Target
+from cnncli.pipeline.output_names import Target
+from cnncli.pipeline.source import Source
 from cnncli.system.files import is_open
 
 MadeFiles = list[tuple[OutFile, bytes]]

@@ -12,7 +12,9 @@ import numpy as np
 
 from cnncli.errors import OptionError
 from cnncli.io.urls import Url
-from cnncli.pipeline.output_names import OutFile, Source, is_device
+from cnncli.pipeline.layer_result import OutFile
+from cnncli.pipeline.output_names import is_device
+from cnncli.pipeline.source import Source
 
 Identity = tuple[int, int]
 """Device and inode of a file, or `Url.identity`."""

@@ -11,7 +11,8 @@ from cnncli.io.read_options import ReadOptions
 from cnncli.network.graph import Network
 from cnncli.network.layers import ConvLayer
 from cnncli.pipeline.output_checks import OutputOptions
-from cnncli.pipeline.output_names import Source, Target
+from cnncli.pipeline.output_names import Target
+from cnncli.pipeline.source import Source
 from cnncli.pipeline.written_file import WrittenFile
 from cnncli.render.options import RenderOptions
 

@@ -13,7 +13,7 @@ from cnncli.io.images import Picture
 from cnncli.io.writers import encoding_bytes, holds_values
 from cnncli.pipeline.feature_maps import BLOCK_BYTES, HELD_BYTES, held_in_layers
 from cnncli.pipeline.job import Job
-from cnncli.pipeline.output_names import LayerResult, OutFile
+from cnncli.pipeline.layer_result import LayerResult, OutFile
 from cnncli.pipeline.sheets import is_colour, sheet_size
 from cnncli.render.result_rows import Shape
 from cnncli.system.memory import check_memory

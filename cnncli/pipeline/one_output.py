@@ -10,8 +10,9 @@ from cnncli._dataclass import dataclass
 from cnncli.errors import OptionError
 from cnncli.io.atomic import is_stdout, make_folder
 from cnncli.pipeline.files import open_output
+from cnncli.pipeline.layer_result import OutFile
 from cnncli.pipeline.output_checks import OutputOptions, check_target, plan_targets, select_files
-from cnncli.pipeline.output_names import OutFile, Source
+from cnncli.pipeline.source import Source
 
 
 @dataclass(frozen=True)

@@ -29,15 +29,10 @@ from cnncli.io.atomic import (
 from cnncli.io.formats import check_format, find_format
 from cnncli.io.urls import Location, Url, is_url, parse_output
 from cnncli.pipeline.files_of_batch import Identity, InputFiles, hash64
+from cnncli.pipeline.layer_result import OutFile
 from cnncli.pipeline.output_clashes import clash_problem
-from cnncli.pipeline.output_names import (
-    OutFile,
-    OutputKind,
-    OutputPattern,
-    Source,
-    Target,
-    is_device,
-)
+from cnncli.pipeline.output_names import OutputKind, OutputPattern, Target, is_device
+from cnncli.pipeline.source import Source
 from cnncli.pipeline.templates import Template
 from cnncli.system.files import is_open, is_terminal_device
 

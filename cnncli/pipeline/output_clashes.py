@@ -7,7 +7,8 @@ from collections.abc import Collection
 
 from cnncli.errors import OptionError, quote
 from cnncli.io.urls import Location
-from cnncli.pipeline.output_names import OutputKind, OutputPattern, Source
+from cnncli.pipeline.output_names import OutputKind, OutputPattern
+from cnncli.pipeline.source import Source
 from cnncli.pipeline.templates import Template
 
 

@@ -15,8 +15,8 @@ from cnncli.network.summary import window_text
 from cnncli.pipeline.auto_range import clips_by_default
 from cnncli.pipeline.input_notes import white_notes
 from cnncli.pipeline.job import Job
+from cnncli.pipeline.layer_result import LayerResult, OutFile
 from cnncli.pipeline.output_checks import check_target
-from cnncli.pipeline.output_names import LayerResult, OutFile
 from cnncli.pipeline.sheets import is_colour, sheet_size
 from cnncli.render.options import in_colour
 from cnncli.render.result_rows import Shape

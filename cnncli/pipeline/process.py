@@ -15,11 +15,13 @@ from cnncli.pipeline.feature_maps import FeatureMaps, layer_maps
 from cnncli.pipeline.files import FileAccess
 from cnncli.pipeline.input_notes import notes_of
 from cnncli.pipeline.job import Job, Outcome, Task
+from cnncli.pipeline.layer_result import LayerResult, OutFile
 from cnncli.pipeline.memory_estimate import check_memory_for
 from cnncli.pipeline.output_checks import OutputPlan, plan_targets
-from cnncli.pipeline.output_names import LayerResult, OutFile, Source, Target
+from cnncli.pipeline.output_names import Target
 from cnncli.pipeline.picture_depth import at_depth_of, depth_notes
 from cnncli.pipeline.planned_results import check_format_of, plan_results, with_facts, with_files
+from cnncli.pipeline.source import Source
 from cnncli.pipeline.transparency import with_alpha_kept
 from cnncli.pipeline.write import write_results
 from cnncli.render.result_rows import Shape

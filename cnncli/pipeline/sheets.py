@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from cnncli.errors import CnnCliError
-from cnncli.pipeline.output_names import LayerResult
+from cnncli.pipeline.layer_result import LayerResult
 from cnncli.render.grid import Sheet, SheetText, grid, plan_grid
 from cnncli.render.legend import ColourKey
 from cnncli.render.options import RenderOptions

@@ -13,7 +13,7 @@ from cnncli.errors import OptionError
 from cnncli.io.samples import is_opaque
 from cnncli.io.writers import holds_values
 from cnncli.pipeline.job import Job
-from cnncli.pipeline.output_names import LayerResult, OutFile
+from cnncli.pipeline.layer_result import LayerResult, OutFile
 from cnncli.pipeline.sheets import shows_scores
 from cnncli.render.result_rows import Values
 

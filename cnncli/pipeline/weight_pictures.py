@@ -14,7 +14,7 @@ from cnncli.filters.filter import Filter
 from cnncli.io.writers import encode
 from cnncli.pipeline.one_output import one_picture_file
 from cnncli.pipeline.output_checks import OutputOptions
-from cnncli.pipeline.output_names import Source
+from cnncli.pipeline.source import Source
 from cnncli.render.grid import Sheet, grid
 from cnncli.render.options import MapGroup, RenderOptions, one_group_each
 from cnncli.render.result_record import picture_record

@@ -30,7 +30,8 @@ from cnncli.network.parameters import faulty_weights
 from cnncli.pipeline.files import FileAccess
 from cnncli.pipeline.job import WARNING, Job
 from cnncli.pipeline.largest_values import LargestValue, find_largest_values, largest_values_note
-from cnncli.pipeline.output_names import LayerResult, OutFile, is_device
+from cnncli.pipeline.layer_result import LayerResult, OutFile
+from cnncli.pipeline.output_names import is_device
 from cnncli.pipeline.sheets import as_computed, draw_for_terminal, make_sheet, shows_scores
 from cnncli.pipeline.transparency import with_alpha
 from cnncli.pipeline.written_file import WrittenFile

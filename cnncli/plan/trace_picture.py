@@ -20,7 +20,7 @@ from cnncli.network.graph import input_groups
 from cnncli.network.model import Model
 from cnncli.pipeline.one_output import one_picture_file
 from cnncli.pipeline.output_checks import OutputOptions
-from cnncli.pipeline.output_names import Source
+from cnncli.pipeline.source import Source
 from cnncli.plan.draw import draw_receptive_field
 from cnncli.plan.trace import Reach, beyond_text, pixels_text, trace
 from cnncli.render.options import RenderOptions

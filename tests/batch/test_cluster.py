@@ -25,8 +25,8 @@ from cnncli.network.graph import Network
 from cnncli.pipeline.files import LocalFiles
 from cnncli.pipeline.job import Job, Outcome, Task
 from cnncli.pipeline.output_checks import OutputOptions
-from cnncli.pipeline.output_names import Source
 from cnncli.pipeline.process import plan_batch
+from cnncli.pipeline.source import Source
 from cnncli.render.options import RenderOptions
 from tests.support import faultlayer
 from tests.support.daskcluster import DaskCluster, dask_cluster, marked, worker_of

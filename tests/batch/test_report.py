@@ -13,7 +13,7 @@ import pytest
 from cnncli.batch.report import Report, json_lines, lines
 from cnncli.errors import FileProblem, OptionError
 from cnncli.pipeline.job import Outcome
-from cnncli.pipeline.output_names import Source
+from cnncli.pipeline.source import Source
 from cnncli.pipeline.written_file import WrittenFile
 from tests.support.shell import refused, run_cli, run_process, save, save_array
 from tests.support.sweep import sweep

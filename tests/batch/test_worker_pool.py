@@ -30,9 +30,10 @@ from cnncli.network.graph import Network
 from cnncli.network.layers import PoolLayer
 from cnncli.pipeline.files import LocalFiles
 from cnncli.pipeline.job import Job, Outcome, Task
+from cnncli.pipeline.layer_result import OutFile
 from cnncli.pipeline.output_checks import OutputOptions
-from cnncli.pipeline.output_names import OutFile, Source
 from cnncli.pipeline.process import plan_batch
+from cnncli.pipeline.source import Source
 from cnncli.render.options import RenderOptions
 from tests.support.patience import patient, until
 from tests.support.shell import error_lines, pixels, run_after, run_cli, save, snapshot

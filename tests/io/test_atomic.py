@@ -20,8 +20,8 @@ from cnncli.network.graph import Network
 from cnncli.network.layers import PoolLayer
 from cnncli.pipeline.job import Job
 from cnncli.pipeline.output_checks import OutputOptions
-from cnncli.pipeline.output_names import Source
 from cnncli.pipeline.process import plan_batch
+from cnncli.pipeline.source import Source
 from cnncli.render.options import RenderOptions
 from tests.support.patience import patient
 

@@ -10,7 +10,8 @@ from cnncli.errors import OptionError
 from cnncli.io.formats import NPY
 from cnncli.io.urls import parse_url
 from cnncli.pipeline.files_of_batch import InputFiles, OutputClaims, hash64
-from cnncli.pipeline.output_names import OutFile, Source
+from cnncli.pipeline.layer_result import OutFile
+from cnncli.pipeline.source import Source
 
 
 def test_inputs_are_known_among_many(tmp_path: Path) -> None:

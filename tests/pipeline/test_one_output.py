@@ -9,7 +9,7 @@ import pytest
 from cnncli.errors import FileProblem, OptionError
 from cnncli.pipeline.one_output import one_output_file
 from cnncli.pipeline.output_checks import OutputOptions
-from cnncli.pipeline.output_names import Source
+from cnncli.pipeline.source import Source
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ import pytest
 
 from cnncli.errors import CnnCliError, FileProblem, OptionError
 from cnncli.io.formats import FORMATS
+from cnncli.pipeline.layer_result import LayerResult
 from cnncli.pipeline.output_checks import (
     OutputOptions,
     OutputPlan,
@@ -22,7 +23,8 @@ from cnncli.pipeline.output_checks import (
     plan_targets,
     select_files,
 )
-from cnncli.pipeline.output_names import LayerResult, Source, Target
+from cnncli.pipeline.output_names import Target
+from cnncli.pipeline.source import Source
 from cnncli.render.options import MapGroup
 
 
@@ -303,7 +305,7 @@ def test_read_only_folder() -> None:
         "os.setresuid(65534, 65534, 65534) if os.getuid() == 0 else None\n"
         "from cnncli.errors import FileProblem\n"
         "from cnncli.pipeline.output_checks import OutputOptions, plan_targets\n"
-        "from cnncli.pipeline.output_names import Source\n"
+        "from cnncli.pipeline.source import Source\n"
         "for output in ('locked/a.png', 'locked/', 'locked/new/', 'locked/{stem}.png'):\n"
         "    try: plan_targets([Source(Path('c.png'))], OutputOptions(output), op='conv')\n"
         "    except FileProblem as problem: print(problem)\n"

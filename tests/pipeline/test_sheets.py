@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cnncli.pipeline.output_names import LayerResult
+from cnncli.pipeline.layer_result import LayerResult
 from cnncli.pipeline.sheets import make_sheet, sheet_size
 from cnncli.render.grid import grid
 from cnncli.render.options import MapGroup, RenderOptions

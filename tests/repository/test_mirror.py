@@ -32,7 +32,7 @@ ELSEWHERE = {
         "network/class_names network/preparation pipeline/largest_values pipeline/networks"
     ),
     "cli/test_photo_metadata.py": "io/photo_metadata pipeline/transparency",
-    "cli/test_output.py": "pipeline/output_names",
+    "cli/test_output.py": "pipeline/layer_result pipeline/output_names pipeline/source",
     "cli/test_plan.py": "plan/draw plan/input_shape plan/report plan/trace_picture",
     "core/test_algorithms.py": "system/blas",
     "core/test_geometry.py": "core/hparameters",

@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 from cnncli.network.layers import PoolLayer, Shape
 from cnncli.pipeline.files import LocalFiles, open_output
-from cnncli.pipeline.output_names import OutFile
+from cnncli.pipeline.layer_result import OutFile
 
 SOUND = 20
 SLOW, KILLED, KILLED_ONCE, HANG, STOPPED, BUG, PLACED, KILLED_THEN_BUG = range(21, 29)

@@ -33,8 +33,9 @@ from cnncli.io.formats import find_format
 from cnncli.io.urls import local_path
 from cnncli.io.writers import encode
 from cnncli.network.layers import ConvTransposeLayer
+from cnncli.pipeline.layer_result import OutFile
 from cnncli.pipeline.one_output import OneOutput, one_output_file
-from cnncli.pipeline.output_names import OutFile, Source
+from cnncli.pipeline.source import Source
 from cnncli.system.memory import check_memory
 from cnncli.system.progress import set_step, track
 

@@ -24,7 +24,7 @@ from cnncli.network.graph import NORMALIZE, Network
 from cnncli.network.layers import ConvLayer, ConvTransposeLayer
 from cnncli.pipeline.one_output import OneOutput, one_output_file
 from cnncli.pipeline.output_checks import OutputOptions
-from cnncli.pipeline.output_names import Source
+from cnncli.pipeline.source import Source
 from cnncli.render.options import MapGroup
 
 
