@@ -66,11 +66,13 @@ class HelpfulCommand(click.Command):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse a command line; answer options of other tools with those of this command."""
         words = list(args)
-        self._refuse_one_dash(ctx, words)
-        if {"-f", "--filter"} & {*words} or _has_loose_numbers(words):
-            from cnncli.cli.wrong_calls import refuse_loose_numbers
+        # A line that a shell completes is not finished.
+        if not ctx.resilient_parsing:
+            self._refuse_one_dash(ctx, words)
+            if {"-f", "--filter"} & {*words} or _has_loose_numbers(words):
+                from cnncli.cli.wrong_calls import refuse_loose_numbers
 
-            refuse_loose_numbers(ctx, words)
+                refuse_loose_numbers(ctx, words)
         try:
             return super().parse_args(ctx, args)
         except click.NoSuchOption as error:

@@ -157,9 +157,12 @@ def _one_network(options: PlanOptions) -> str:
     sides = "x".join([*others, *square])
     if InputSize().parse(sides) is not None:
         hint = f"--input {sides}"
+    elif others[0].isdecimal():
+        hint = "a size: --input HxWxC"
+    elif is_network(others[0]):
+        hint = "one network at a time"
     else:
-        is_other = is_network(others[0])
-        hint = "one network at a time" if is_other else f"--image {shlex.quote(others[0])}"
+        hint = f"--image {shlex.quote(others[0])}"
     got = " ".join(map(quote, others))
     raise OptionError(f"plan takes one NETWORK and no other argument, got {got}", hint=hint)
 

@@ -65,8 +65,10 @@ class TextType(AnyParamType):
         """Return what to write for a text with other separators, or a word of another tool."""
         from cnncli.cli.synonyms import meant_value
 
-        for typed, ours in ((" ", ""), ("x", ","), (",", "x")):
-            other = text.replace(typed, ours)
+        # A space between two numbers parts them; any other is one too many.
+        close = re.sub(r"(?<!\d) | (?!\d)", "", " ".join(text.split()))
+        parted = [close.replace(typed, ours) for typed, ours in (" ,", " x", "x,", ",x")]
+        for other in (close, *parted):
             if other != text and self.parse(other) is not None:
                 return f" Did you mean {other}?"
         if "same" in self.words and text.lower() in PAD_MODE_NAMES:

@@ -39,8 +39,8 @@ def refuse_value_as_image(ctx: click.Context, paths: Sequence[str]) -> None:
         found = _option_of(path, flags, alone=len(paths) == 1)
         if found is None:
             continue
-        others = [other for other in paths if other != path] or ["IMAGE"]
-        use = shlex.join(["cnncli", ctx.info_name or "", *others, *found])
+        others = [p for p in paths if p != path and (os.path.exists(p) or not _NUMBER.fullmatch(p))]
+        use = shlex.join(["cnncli", ctx.info_name or "", *(others or ["IMAGE"]), *found])
         if os.path.exists(path):
             raise OptionError("--filter is missing", hint=f"if {path!r} is the filter: {use}")
         raise OptionError(f"{path!r} is no IMAGE", hint=use)
@@ -75,14 +75,13 @@ def refuse_loose_numbers(ctx: click.Context, words: Sequence[str]) -> None:
             _refuse_loose_parameter("".join(values[:1]), values[1:2])
         if len(numbers) < 2 or any(map(os.path.exists, numbers[1:])):
             continue
-        joined = _matrix_text(numbers) if is_filter else _joined(numbers, param, ctx)
+        how, joined = "write them without spaces", _joined(numbers, param, ctx)
+        if is_filter:
+            how, joined = "put them in quotes, rows end with ;", _matrix_text(numbers)
         if joined is not None:
-            quotes = (
-                "put them in quotes, rows end with ;" if is_filter else "write them without spaces"
-            )
             raise OptionError(
                 f"the numbers of {word} must be one text, got {len(numbers)} words",
-                hint=f"{quotes}: {word} {joined}",
+                hint=f"{how}: {word} {joined}",
             )
 
 
@@ -134,5 +133,5 @@ def _is_filter(path: str) -> bool:
     if os.path.isfile(file):
         return file.lower().endswith(_WEIGHTS)
     rows = [row.split() for row in path.split(";")]
-    is_matrix = len(rows) > 1 and all(map(_NUMBER.fullmatch, itertools.chain(*rows)))
+    is_matrix = len(rows) > 1 and all(rows) and all(map(_NUMBER.fullmatch, itertools.chain(*rows)))
     return file.lower().removesuffix(SUFFIX) in builtin_names() or is_matrix

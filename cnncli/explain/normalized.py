@@ -144,8 +144,8 @@ def _reduced(layer: ReduceLayer, X: FloatArray, channel: int) -> tuple[str, list
         return "sum / count", [("sum", total), count], total / values.size
     if layer.mode == "l2":
         squares = float(np.square(values).sum())
-        return "sqrt(squares)", [("squares", squares), count], math.sqrt(squares)
+        return "sqrt(sum of count squares)", [("sum", squares), count], math.sqrt(squares)
     if layer.mode == "l1":
         magnitudes = float(np.abs(values).sum())
-        return "sum of magnitudes", [("sum of magnitudes", magnitudes), count], magnitudes
-    return "sum", [("sum", total), count], total
+        return "sum of count magnitudes", [("sum", magnitudes), count], magnitudes
+    return "sum of count values", [("sum", total), count], total

@@ -31,7 +31,7 @@ from cnncli.io.safe_names import distinct, safe_name
 from cnncli.io.urls import join
 from cnncli.io.writers import NpyFile, holds_values
 from cnncli.network.graph import Network, input_groups
-from cnncli.network.layers import FloatArray
+from cnncli.network.layers import FloatArray, ScaleLayer
 from cnncli.network.passes import backward_bytes, require_gradients
 from cnncli.pipeline.files import LocalFiles
 from cnncli.pipeline.input_notes import notes_of
@@ -219,7 +219,7 @@ def upstream_for(
     if given is None:
         groups = network.groups(input_groups(picture.shape[3]))
         return unit_upstream(unit, shape, groups[unit.layer], picture.dtype)
-    return check_upstream(given.astype(picture.dtype), shape, unit.layer)
+    return check_upstream(given, shape, unit.layer).astype(picture.dtype)
 
 
 def check_memory_for(
@@ -257,12 +257,13 @@ def require_check(
     CnnCliError
         If they differ, or nothing can be compared.
     """
-    if not isinstance(count, int):
-        count = quick_count(network, picture.shape)
+    number = quick_count(network, picture.shape) if count == "auto" else int(count)
     layer, X = network.names[-1], picture.values()
     if faulty := non_finite_text("values", X):
         raise CnnCliError(f"--check needs an input of finite numbers, {faulty} NaN or infinite")
-    check = check_gradient(network, X, layer, gradient.upstream, count)
+    # Gradients are those without the rounding.
+    smooth = _without_rounding(network)
+    check = check_gradient(smooth, X, layer, gradient.upstream, number)
     if check.compared == 0:
         raise CnnCliError(
             f"none of {check.left_out} cells can be compared: their slope differs from side to "
@@ -275,6 +276,17 @@ def require_check(
             f"{check.relative:.3g} ({check.where}), more than {TOLERANCE:g}"
         )
     return check
+
+
+def _without_rounding(network: Network) -> Network:
+    """Return a network whose layers leave fractions."""
+    nodes = [
+        replace(node, layer=replace(node.layer, whole=False))
+        if isinstance(node.layer, ScaleLayer)
+        else node
+        for node in network.nodes
+    ]
+    return replace(network, nodes=tuple(nodes))
 
 
 def _check_hint(network: Network) -> str:
@@ -371,6 +383,8 @@ def _tie_notes(plan: _GradPlan, gradient: Gradient) -> list[str]:
 
 def zero_notes(unit: Unit, gradient: Gradient, pixels: bool = True) -> tuple[str, ...]:
     """Say of a gradient that it is zero, or, where `pixels` show it, but for rounding."""
+    if not np.isfinite(gradient.value):
+        return ()
     if not gradient.input.any():
         return (f"no pixel changes {unit}: its gradient is 0 everywhere",)
     if not pixels or not gradient.is_rounding:

@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 from html import escape
+from numbers import Integral
 from typing import Any
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from cnncli._dataclass import dataclass
@@ -254,8 +256,8 @@ def explain_model(
     source = source_of(image, reading)
     request = ExplainRequest(
         job=make_job(model, reading, call, jobs=1, read_too=model.files),
-        layer=model.network.names[-1] if layer is None else model.find(layer),
-        at=at,
+        layer=model.network.names[-1] if layer is None else model.find(str(layer)),
+        at=None if at is None else _place(at),
         map=None if map is None else str(map),
         channel=None if channel is None else str(channel),
         trail=trail,
@@ -263,3 +265,10 @@ def explain_model(
     with work_on(source, request.job.read.max_memory):
         result = run_backward(request, source) if backward else run(request, source)
     return ExplainedValue(result, request, source, height)
+
+
+def _place(at: Pair) -> Pair:
+    """Return a row and a column, checked."""
+    if np.shape(at) != (2,) or not all(isinstance(number, Integral) for number in at):
+        raise OptionError(f"at must be a row and a column, got {at!r}", hint="at=(0, 0)")
+    return int(at[0]), int(at[1])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from numbers import Integral
 
 import numpy as np
 
@@ -76,6 +77,7 @@ class GradientResult:
             ArrayRows(view.make(self.gradient)),
             self.source,
             (numbers.result(self.gradient, batched), ArrayRows(values)),
+            op="grad",
         )
         return with_sheet(values if self.picture.batched else values[0], sheet)
 
@@ -108,6 +110,8 @@ class GradientResult:
         CnnCliError
             If they differ, or none can be compared.
         """
+        if count != "auto" and not (isinstance(count, Integral) and count > 0):
+            raise OptionError(f"count must be auto or a whole number above 0, got {count!r}")
         check_memory_for(self.job.network, self.picture, self.job.read.max_memory, checked=True)
         with np.errstate(all="ignore"):
             return require_check(self.job.network, self.picture, self.gradient, count)
@@ -116,7 +120,8 @@ class GradientResult:
         result = view.result(self.gradient, self.picture.batched)
         with np.errstate(all="ignore"):
             rows = ArrayRows(view.make(self.gradient))
-        return maps_array(replace(self.job, render=view.render), result, rows, self.source)
+        job = replace(self.job, render=view.render)
+        return maps_array(job, result, rows, self.source, op="grad")
 
     def __repr__(self) -> str:
         return "\n".join(
@@ -155,7 +160,7 @@ def find_unit_gradient(
         As `cnncli grad` says.
     """
     names = model.network.names
-    chosen = parse_unit(unit, model.find, model.classes) if unit else Unit(names[-1])
+    chosen = Unit(names[-1]) if unit is None else parse_unit(unit, model.find, model.classes)
     if upstream is not None and chosen.map is not None:
         raise OptionError(
             f"--upstream is for a whole layer, got --unit {chosen}", hint=f"--unit {chosen.layer}"

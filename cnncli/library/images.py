@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from inspect import signature
+from numbers import Integral
 from pathlib import Path
 from typing import Any, Final, TypedDict
 
@@ -78,21 +79,32 @@ def source_of(image: ImageLike, reading: Reading | None = None) -> Source:
             problem = "frame is for files: of a picture of Pillow's its current frame is taken"
             raise OptionError(problem, hint=f"image.seek({frame})")
         return Source(Path("picture"), data=_picture_content(image))
-    array = _as_array(image)
-    if array is None or array.dtype.hasobject:
-        need = "an image must be a file, an address, an array of numbers or a picture of Pillow's"
-        raise OptionError(f"{need}, got {quote(repr(image))}")
+    need = "an image", "a file, an address, an array of numbers or a picture of Pillow's"
+    array = array_of(image, *need)
     stream = io.BytesIO()
     np.save(stream, array, allow_pickle=False)
     return Source(Path("array"), data=stream.getvalue())
 
 
-def _as_array(image: object) -> np.ndarray[Any, Any] | None:
-    """Return numbers as an array; None for lists of unlike lengths."""
-    try:
-        return np.asarray(image)
-    except ValueError:
-        return None
+def array_of(given: object, what: str, need: str = "an array of numbers") -> np.ndarray[Any, Any]:
+    """Return what was given as an array.
+
+    Raises
+    ------
+    OptionError
+        If it is something else, or lists of unlike lengths.
+
+    Examples
+    --------
+    >>> array_of([[1], [2, 3]], "upstream")
+    Traceback (most recent call last):
+    cnncli.errors.OptionError: upstream must be an array of numbers, got '[[1], [2, 3]]'
+    """
+    with suppress(ValueError):
+        array = np.asarray(given)
+        if not array.dtype.hasobject:
+            return array
+    raise OptionError(f"{what} must be {need}, got {quote(repr(given))}")
 
 
 def _picture_content(image: Image.Image) -> bytes:
@@ -194,6 +206,9 @@ def own_read_options(reading: Reading) -> ReadOptions:
     2
     """
     given: dict[str, Any] = {**reading}
+    for name in ("frame", "max_pixels", "max_memory"):
+        if not isinstance(given.get(name), Integral | None):
+            raise OptionError(f"{name} must be a whole number, got {given[name]!r}")
     restore = restore_values if given.pop("as_values", False) else None
     return ReadOptions(restore=restore, **given)
 

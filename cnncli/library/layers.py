@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from cnncli.core.geometry import PaddingLike, Pair
-from cnncli.library.images import ImageLike, Reading, check_keywords
+from cnncli.library.images import ImageLike, Reading, array_of, check_keywords
 from cnncli.library.result import MapsArray
 from cnncli.library.run import run_model
 from cnncli.network.model import Model
@@ -147,7 +147,7 @@ def conv_model(filter: FilterLike | ArrayLike | Sequence[FilterLike], **settings
     """
     bias = settings.get("bias")
     if bias is not None and not isinstance(bias, str):
-        settings["bias"] = np.asarray(bias)
+        settings["bias"] = array_of(bias, "bias")
     return Model.of_layer(conv_layer(_filters(filter), ConvSettings(**settings)))
 
 
@@ -158,8 +158,10 @@ def _filters(given: FilterLike | ArrayLike | Sequence[FilterLike]) -> list[Filte
     if isinstance(given, Sequence) and any(
         isinstance(one, str | os.PathLike | np.ndarray) for one in given
     ):
-        return [one if isinstance(one, str | os.PathLike) else np.asarray(one) for one in given]
-    return [np.asarray(given)]
+        return [
+            one if isinstance(one, str | os.PathLike) else array_of(one, "filter") for one in given
+        ]
+    return [array_of(given, "filter")]
 
 
 def pool(

@@ -9,7 +9,6 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
-import numpy as np
 from numpy.typing import ArrayLike
 
 from cnncli._dataclass import dataclass
@@ -19,6 +18,7 @@ from cnncli.io.urls import local_path
 from cnncli.library.images import (
     ImageLike,
     Reading,
+    array_of,
     check_keywords,
     own_read_options,
     shape_of,
@@ -96,7 +96,7 @@ class Net:
     def run(
         self,
         image: ImageLike,
-        layers: Sequence[str] = (),
+        layers: str | Sequence[str] = (),
         *,
         jobs: int | None = None,
         **reading: Unpack[Reading],
@@ -107,7 +107,7 @@ class Net:
         ----------
         image : str, path, ndarray or PIL.Image.Image
             An array is taken as a ``.npy`` file of it: (H, W), (H, W, C) or (N, H, W, C).
-        layers : sequence of str
+        layers : str or sequence of str
             The layers whose values are kept; default: all.
         jobs : int, optional
             Threads; default: one for each core.
@@ -138,7 +138,8 @@ class Net:
         """
         check_keywords(Net.run, reading)
         model = self._model_for(image, reading)
-        chosen = chosen_layers(model.network, [model.find(name) for name in layers])
+        names = [layers] if isinstance(layers, str | int) else layers
+        chosen = chosen_layers(model.network, [model.find(str(name)) for name in names])
         call = f"cnncli.load({str(self.path)!r}).run(...)"
         model = model.showing(chosen)
         return run_model(model, image, reading, layers=chosen, call=call, jobs=jobs)
@@ -226,7 +227,7 @@ class Net:
         from cnncli.library.gradient import find_unit_gradient
 
         check_keywords(Net.grad, reading)
-        given = None if upstream is None else np.asarray(upstream)
+        given = None if upstream is None else array_of(upstream, "upstream")
         call = f"cnncli.load({str(self.path)!r}).grad(...)"
         return find_unit_gradient(
             self._model_for(image, reading), image, unit, given, reading, call
@@ -284,10 +285,8 @@ class Net:
         from cnncli.library.explain import explain_model
 
         check_keywords(Net.explain, reading)
-        call, model = (
-            f"cnncli.load({str(self.path)!r}).explain(...)",
-            self._model_for(image, reading),
-        )
+        model = self._model_for(image, reading)
+        call = f"cnncli.load({str(self.path)!r}).explain(...)"
         return explain_model(
             model,
             image,
@@ -346,7 +345,8 @@ def load(
     """
     prepare = prepare_fields(prep, size, fit=fit, bgr=bgr, scale=scale, mean=mean, std=std)
     names = None if labels is None else os.fspath(labels)
-    net = Net(local_path(os.fspath(path), "path"), prepare, names, until)
+    last = None if until is None else str(until)
+    net = Net(local_path(os.fspath(path), "path"), prepare, names, last)
     # What needs the size of a picture is loaded with one.
     with contextlib.suppress(SizeNeeded):
         _ = net._model

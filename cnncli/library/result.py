@@ -54,6 +54,8 @@ class MapsPicture:
         The image that they were computed from.
     numbers : (LayerResult, ArrayRows), optional
         What files of numbers hold, where the picture shows something else.
+    op : str, optional
+        What names of files end with; default: as the job's command has them.
     """
 
     job: Job
@@ -61,6 +63,7 @@ class MapsPicture:
     rows: ArrayRows
     source: Source
     numbers: tuple[LayerResult, ArrayRows] | None = None
+    op: str | None = None
 
     def png(self) -> bytes:
         """Return the picture as the bytes of a PNG file."""
@@ -81,8 +84,8 @@ class MapsPicture:
             plan = plan_targets(
                 [self.source],
                 output,
-                op=job.op,
-                filter_name=job.filter_name,
+                op=self.op or job.op,
+                filter_name=None if self.op else job.filter_name,
                 read_too=job.read_too,
                 layers=layers,
             )
@@ -182,7 +185,9 @@ class MapsArray(np.ndarray[Any, Any]):
         return self.sheet.png() if self.sheet and self.size else None
 
 
-def maps_array(job: Job, result: LayerResult, rows: ResultRows, source: Source) -> MapsArray:
+def maps_array(
+    job: Job, result: LayerResult, rows: ResultRows, source: Source, op: str | None = None
+) -> MapsArray:
     """Return the values of a layer as an array that shows itself.
 
     Parameters
@@ -193,6 +198,8 @@ def maps_array(job: Job, result: LayerResult, rows: ResultRows, source: Source) 
         Its values; they are computed here.
     source : Source
         The image.
+    op : str, optional
+        As in `MapsPicture`.
 
     Examples
     --------
@@ -206,7 +213,7 @@ def maps_array(job: Job, result: LayerResult, rows: ResultRows, source: Source) 
     values = rows.whole()
     kept = ArrayRows(values, rows.inner_cells, rows.sum_bounds)
     # The pixels of an image in memory need not stay beside its values.
-    sheet = MapsPicture(job, result, kept, replace(source, data=None))
+    sheet = MapsPicture(job, result, kept, replace(source, data=None), op=op)
     return with_sheet(values if result.batched else values[0], sheet)
 
 
@@ -253,7 +260,14 @@ class Result(Mapping[str, MapsArray]):
         return self._maps[found]
 
     def __contains__(self, name: object) -> bool:
-        return name in self._maps
+        return isinstance(name, str) and self.get(name) is not None
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return a layer's values, or the default where there are none."""
+        try:
+            return self[name]
+        except OptionError:
+            return default
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._maps)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import re
 import tomllib
@@ -14,43 +13,20 @@ from pathlib import Path
 from typing import Any, ClassVar, Final
 
 from cnncli._dataclass import dataclass
-from cnncli.core.arrays import FloatArray, Shape
+from cnncli.core.arrays import FloatArray
 from cnncli.core.borders import asked_mode
 from cnncli.core.choices import PREPARATIONS
-from cnncli.core.geometry import Pair
 from cnncli.core.pool import check_mode_settings
-from cnncli.errors import CnnCliError, FileProblem, ShapeError, among, one_line, printable, quote
+from cnncli.errors import FileProblem, ShapeError, among, one_line, printable, quote
 from cnncli.filters import filter
 from cnncli.io.regular_files import open_regular
+from cnncli.network.channel_counts import channel_counts, check_chain
 from cnncli.network.class_names import read_class_names
 from cnncli.network.conventions import CONVENTIONS, Convention, by_convention, centres_lower
 from cnncli.network.dense import dense_bank, dense_input
 from cnncli.network.error_context import error_context, in_file
-from cnncli.network.graph import (
-    MAX_CHANNELS,
-    NORMALIZE,
-    SOURCE,
-    Network,
-    Node,
-    default_name,
-    describe_layer,
-)
-from cnncli.network.layers import (
-    CellScaleLayer,
-    ConcatLayer,
-    ConvLayer,
-    ConvTransposeLayer,
-    DenseLayer,
-    Layer,
-    MatMulLayer,
-    MergeLayer,
-    PadChannelsLayer,
-    ReduceLayer,
-    SliceLayer,
-    SpaceToDepthLayer,
-    ViewLayer,
-)
-from cnncli.network.layers.base import OPEN_SIDE
+from cnncli.network.graph import NORMALIZE, SOURCE, Network, Node, default_name
+from cnncli.network.layers import DenseLayer, Layer, MergeLayer
 from cnncli.network.model import Model
 from cnncli.network.preparation import Preparation
 from cnncli.network.toml_schema import read_fields
@@ -63,8 +39,6 @@ _MOST_BITS: Final = 4_096
 # A name of n parts joined by dots takes the TOML reader n * n steps.
 _MAX_STEPS: Final = 10**7
 _DECIMAL: Final = re.compile(r"(?<![\w.\"'-])\d+\.\d+(?:[eE][+-]?\d+)?(?![\w.])")
-_SIZED: Final = (CellScaleLayer, MatMulLayer, ViewLayer)
-"""Layers that fit some rows and columns only."""
 
 
 def read(path: Path, *, weights: bool = True, prepare: Mapping[str, Any] | None = None) -> Model:
@@ -104,104 +78,6 @@ def read(path: Path, *, weights: bool = True, prepare: Mapping[str, Any] | None 
         # By the size that the file gives: another one is no fault of the file.
         check_chain(replace(model, input=own))
     return model
-
-
-def check_chain(model: Model) -> None:
-    """Check the channels of all layers and, where the input's size is known, their sizes.
-
-    Raises
-    ------
-    FileProblem
-        With the name of the layer that fits no input that the first layers may take.
-    """
-    misfits = []
-    for channels in _channel_counts(model):
-        misfit = _misfit(model, channels)
-        if misfit is None:
-            return
-        misfits.append(misfit)
-    index, name, error = max(misfits, key=lambda misfit: misfit[0])
-    with error_context(describe_layer(name)):
-        raise error
-
-
-def _channel_counts(model: Model) -> list[int]:
-    """The numbers of channels an input may have, the likeliest first.
-
-    Every layer gives ``a * n + b`` channels for an input of n: what a layer needs tells n.
-    """
-    if model.input.gray:
-        return [1]
-    channels: dict[str, tuple[int, int]] = {SOURCE: (1, 0)}
-    counts = [3, 1]
-    first = model.network.nodes[0]
-    own = _needs(first.layer, (1, 1)) if first.name == NORMALIZE else []
-    for node in model.network.nodes:
-        a, b = (sum(terms) for terms in zip(*(channels[name] for name in node.inputs), strict=True))
-        if not isinstance(node.layer, ConcatLayer) or node.layer.axis != "channels":
-            # One channel serves all of another input.
-            a, b = max(channels[name] for name in node.inputs)
-        needs = _needs(node.layer, model.input.size or (1, 1)) if node.name != NORMALIZE else []
-        counts += [(need - b) // a for need in needs if a and need > b]
-        if isinstance(node.layer, ConvLayer):
-            maps = node.layer.filter.maps
-            a, b = (a * maps, b * maps) if node.layer.filter.per_channel else (0, maps)
-        elif isinstance(node.layer, ConvTransposeLayer):
-            a, b = 0, node.layer.channels_out
-        elif isinstance(node.layer, SliceLayer):
-            # By what is left of more channels than any network has.
-            taken = slice(node.layer.start, node.layer.stop, node.layer.step)
-            fewer, more = (len(range(MAX_CHANNELS + k)[taken]) for k in (0, 1))
-            grows = more - fewer
-            a, b = a * grows, fewer - grows * MAX_CHANNELS + b * grows
-        elif isinstance(node.layer, ReduceLayer) and not node.layer.keeps_channels:
-            a, b = 0, 1
-        elif isinstance(node.layer, PadChannelsLayer):
-            b += sum(node.layer.counts)
-        elif isinstance(node.layer, ViewLayer):
-            a, b = 0, node.layer.channels
-        elif isinstance(node.layer, MatMulLayer):
-            a, b = channels[node.inputs[-1]]
-        elif isinstance(node.layer, SpaceToDepthLayer):
-            a, b = (number * node.layer.block**2 for number in (a, b))
-        channels[node.name] = a, b
-    # A mean of two numbers asks for two channels only where no layer tells how many there are.
-    counts += own if len(counts) == 2 else []
-    return list(dict.fromkeys(counts))
-
-
-def _needs(layer: Layer | MergeLayer, size: Pair) -> list[int]:
-    """The numbers of channels that a layer may need of its input, of that size as far as known."""
-    if isinstance(layer, ConvLayer):
-        channels = layer.filter.channels_in
-        return [] if channels is None else [channels * layer.groups]
-    if isinstance(layer, ConvTransposeLayer):
-        return [layer.filter.maps]
-    if isinstance(layer, ViewLayer):
-        cells = math.prod(length or 1 for length in layer.new_shape or layer.before.dims or ())
-        return [cells // math.gcd(cells, size[0] * size[1])]
-    if isinstance(layer, CellScaleLayer):
-        return [layer.shape[2]]
-    return [array.size for array in layer.parameters.values()]
-
-
-def _misfit(model: Model, channels: int) -> tuple[int, str, CnnCliError] | None:
-    """Return the first layer that does not fit an input of that many channels, and why."""
-    size = model.input.size or (OPEN_SIDE, OPEN_SIDE)
-    shapes: dict[str, Shape] = {SOURCE: (1, *size, channels)}
-    for index, node in enumerate(model.network.nodes):
-        if isinstance(node.layer, _SIZED) and not model.input.size:
-            last = shapes[node.inputs[-1]][3]
-            count = node.layer.channels if isinstance(node.layer, ViewLayer) else last
-            shapes[node.name] = (1, OPEN_SIDE, OPEN_SIDE, count)
-            continue
-        try:
-            shape = node.layer.output_shape(*(shapes[name] for name in node.inputs))
-        except CnnCliError as error:
-            return index, node.name, error
-        # Without a size only channels are known: each layer meets an input as large as any.
-        shapes[node.name] = shape if model.input.size else (1, OPEN_SIDE, OPEN_SIDE, shape[3])
-    return None
 
 
 def _content(path: Path) -> bytes:
@@ -408,7 +284,7 @@ class _Matrix:
         """Return the layer on what some nodes give."""
         counts = [1] if prepared.gray else [3, 1]
         if nodes:
-            counts = _channel_counts(Model(Network(tuple(nodes)), prepared))
+            counts = channel_counts(Model(Network(tuple(nodes)), prepared))
         values, units = self.weights.shape
         find = partial(dense_input, nodes, source, prepared.size, counts)
         try:

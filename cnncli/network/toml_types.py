@@ -12,6 +12,7 @@ from typing import Any, Final
 from cnncli._dataclass import dataclass
 from cnncli.core import choices
 from cnncli.core.activations import ACTIVATIONS
+from cnncli.errors import OptionError
 from cnncli.io.limits import MAX_CELLS
 from cnncli.network import layers
 from cnncli.network.layers import reduce
@@ -111,6 +112,8 @@ def _view(
     shape: Dims | None = None,
     new_shape: tuple[int, ...] | None = None,
 ) -> layers.ViewLayer:
+    if sorted(permutation) != [*range(len(permutation))]:
+        raise OptionError(f"permutation must hold 0 to {len(permutation) - 1}, each once")
     return layers.ViewLayer(Layout(axes, flat, shape), permutation, channels, new_shape)
 
 

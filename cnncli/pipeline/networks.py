@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
+from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -70,22 +71,39 @@ def prepare_fields(
     Examples
     --------
     >>> prepare_fields(size=8, scale=None, mean=0.5)
-    {'size': (8, 8), 'mean': 0.5}
+    {'mean': 0.5, 'size': (8, 8)}
     """
-    mean, std = given.get("mean"), given.get("std")
-    if isinstance(mean, tuple) and isinstance(std, tuple) and len(mean) != len(std):
-        raise OptionError("--mean and --std must have the same length")
-    if std is not None and 0 in (std if isinstance(std, tuple) else (std,)):
-        raise OptionError("--std must not contain 0")
     for name, word, known_words in (
         ("prep", prep, tuple(PREPARATIONS)),
         ("fit", given.get("fit"), FITS),
     ):
         if word is not None and word not in known_words:
             raise OptionError(f"--{name} must be one of {', '.join(known_words)}, got {word!r}")
+    fields = {name: value for name, value in given.items() if value is not None}
+    fields |= {name: _numbers(name, fields[name]) for name in ("mean", "std") if name in fields}
+    if size is not None:
+        from cnncli.core.geometry import pair
+
+        fields["size"] = pair(size, "size")
     known: dict[str, Any] = {} if prep is None else dict(PREPARATIONS[prep])
-    fields = {"size": (size, size) if isinstance(size, int) else size, **given}
-    return known | {name: value for name, value in fields.items() if value is not None}
+    found = known | fields
+    mean, std = found.get("mean"), found.get("std")
+    if isinstance(mean, tuple) and isinstance(std, tuple) and len(mean) != len(std):
+        names = [f"--{n}" if n in fields else f"the {n} of --prep {prep}" for n in ("mean", "std")]
+        raise OptionError(
+            f"{names[0]} and {names[1]} must have the same length, got {len(mean)} and {len(std)}"
+        )
+    if std is not None and 0 in (std if isinstance(std, tuple) else (std,)):
+        raise OptionError("--std must not contain 0")
+    return found
+
+
+def _numbers(name: str, given: Any) -> float | tuple[float, ...]:
+    """Return a number, or several."""
+    try:
+        return float(given) if isinstance(given, Real) else tuple(map(float, given))
+    except (TypeError, ValueError):
+        raise OptionError(f"--{name} must be a number or several, got {given!r}") from None
 
 
 ShapeOf = Callable[["ReadOptions"], tuple[int, int, int]]

@@ -226,6 +226,27 @@ def test_checks_say_how_close_the_gradients_are(net: str) -> None:
     assert "gradients checked at 12 cells" in result.stderr
 
 
+def test_a_check_of_a_network_that_rounds_its_input_leaves_the_rounding_out() -> None:
+    save("photo.png", PHOTO)
+    save_array("w.npy", np.random.default_rng(8).normal(size=(2, 2, 3, 2)))
+    Path("net.toml").write_text(
+        "[input]\nscale = 255\nwhole = true\n[[layers]]\ntype = 'conv'\nfilter = 'w.npy'\n"
+    )
+    words = ["net.toml", "photo.png", "--unit", "conv1:0,2,2", "--check", "5", "-o", "g.png"]
+    assert "gradients checked at" in run_cli("grad", *words).stderr
+
+
+def test_nothing_is_said_of_the_gradient_of_a_unit_without_a_value() -> None:
+    save_array("x.npy", np.full((4, 4), np.nan))
+    words = ["--filter", "edge", "x.npy", "--unit", "conv1:0,2,2", "-o", "g.npy"]
+    said = run_cli("grad", *words).stderr
+    assert "(edge) is nan" in said and "no pixel changes" not in said
+
+
+def test_an_empty_unit_is_no_layer(net: str) -> None:
+    assert "no layer ''" in refused_untouched("grad", net, "photo.png", "--unit", "", code=2)
+
+
 def test_a_check_that_fails_writes_nothing(net: str, monkeypatch: pytest.MonkeyPatch) -> None:
     right = ScaleLayer.backward
 

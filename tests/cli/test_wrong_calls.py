@@ -85,6 +85,15 @@ CALLS = [
     ("pool a.png --padding 1 -1", 2, "No such option '-1'. The numbers of an option are", ""),
     ("run net.toml --image a.png", 2, "No such option '--image'. IMAGE needs no option:", ""),
     ("run --model net.toml a.png", 2, "No such option '--model'. NETWORK needs no option", ""),
+    ("plan net.toml 64 96 3 7", 2, f"{ONE_NETWORK}'64' '96' '3' '7'", "a size: --input HxWxC"),
+    ("pool a.png --size '2 2'", 2, "Invalid value for '--size': must be N|H,W|global with whole "
+     "numbers of 1 to 65535, got '2 2'. Did you mean 2,2?", ""),
+    ("pool a.png --size ' 3 x 3'", 2, "Invalid value for '--size': must be N|H,W|global with whole "
+     "numbers of 1 to 65535, got ' 3 x 3'. Did you mean 3,3?", ""),
+    ("plan net.toml --input '32  32 3'", 2, "Invalid value for '--input': must be HxWxC or HxW with"
+     " whole numbers of 1 to 65535, got '32  32 3'. Did you mean 32x32x3?", ""),
+    ("pool a.png average 3", 2, NO_IMAGE.format("average"), "cnncli pool a.png --mode average"),
+    ("conv a.png ';'", 2, "Missing option '--filter'", ""),
     ("plan net.toml 64", 2, f"{ONE_NETWORK}'64'", "--input 64x64x3"),
     ("grad net.toml a.png --unit first,0,3,3", 2, "no layer 'first,0,3,3'", "--unit first:0,3,3"),
     ("explain a.png", 2, "exactly one of --filter, --pool and NETWORK (.toml or .onnx) must be giv"

@@ -318,6 +318,17 @@ def test_a_palette_keeps_the_most_frequent_colours() -> None:
     assert len(np.unique(seen.reshape(-1, 3), axis=0)) <= PALETTE
 
 
+def test_a_folder_that_is_to_be_made_changes_no_name(photo: Path) -> None:
+    words = ["explain", photo, "-f", "edge", "--at", "1,1", "--frames", "2"]
+    for _ in range(2):
+        run_cli(*words, "-o", "new/{stem}-{frame:d}.png", "--overwrite")
+    assert sorted(path.name for path in Path("new").iterdir()) == [
+        f"{photo.stem}-{k}.png" for k in range(2)
+    ]
+    said = refused_untouched(*words, "-o", "other/{nope}-{frame}.png", code=2)
+    assert "it has {nope}" in said and not Path("other").exists()
+
+
 def test_frames_that_exist_stay(photo: Path) -> None:
     Path("steps.gif").write_text("mine")
     given = ("explain", photo, "--filter", "edge", "--frames", 4, "-o", "steps.gif")

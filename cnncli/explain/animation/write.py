@@ -39,7 +39,7 @@ from cnncli.pipeline.source import Source
 from cnncli.system.memory import check_memory
 from cnncli.system.progress import set_step, track
 
-FRAME_NUMBER: Final = re.compile(r"\{frame(?::0?(\d{1,2})d)?\}")
+FRAME_NUMBER: Final = re.compile(r"\{frame(?::0?(\d{1,2})?d)?\}")
 PIXEL_BYTES: Final = 24
 """Of each pixel of each frame while an animation is made."""
 
@@ -259,7 +259,7 @@ def _output(request: ExplainRequest, source: Source, name: str, frame: int) -> O
     options, read_too = request.job.output, tuple(request.job.read_too)
     numbered = FRAME_NUMBER.sub(lambda match: f"{frame:0{match[1] or 1}d}", name)
     path = Path(numbered)
-    if numbered != name and not path.parent.exists():
+    if numbered != name and "{" not in numbered and not path.parent.exists():
         # The folder is made with the first frame: no other file can be in it.
         return OneOutput(OutFile(path, find_format(path.suffix), 0, (0,)), options.overwrite)
     options = replace(options, output=numbered)

@@ -144,7 +144,8 @@ def _sums(rest: Sequence[Block], width: int) -> list[str]:
     cells = text_table(sums, right=[1], gap=" ")
     across = max(1, (width + 3) // (len(cells[0]) + 3))
     total = number_text(float(sum(block.sum for block in rest)))
-    head = f"the products of the other {len(rest)} channels add up to {total}:"
+    others = f"the other {len(rest)} channels" if len(rest) > 1 else "the other channel"
+    head = f"the products of {others} add up to {total}:"
     rows = [cells[k : k + across] for k in range(0, len(cells), across)]
     return [*wrap(head, width), *("   ".join(row) for row in rows)]
 

@@ -149,9 +149,9 @@ class ConvTransposeLayer(LayerDefaults):
         if self.filter.per_channel or self.filter.weights.ndim != 4:
             raise ShapeError("the filter of conv-transpose must have four axes")
         if self.filter.maps != shape[3] or shape[3] % self.groups:
+            groups = f" in {self.groups} groups" if self.groups > 1 else ""
             raise ShapeError(
-                f"the filter takes {self.filter.maps} channels in {self.groups} groups, "
-                f"got {shape[3]}"
+                f"the filter takes {self.filter.maps} channels{groups}, got {shape[3]}"
             )
         if self.bias is not None and self.bias.shape not in ((1,), (self.channels_out,)):
             raise ShapeError(

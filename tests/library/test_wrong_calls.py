@@ -1,0 +1,110 @@
+"""Wrong arguments from Python: one error of cnncli's own, which names the argument."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import cnncli
+from cnncli.errors import OptionError
+from tests.support.pages import REPOSITORY
+from tests.support.shell import save
+
+EDGES = REPOSITORY / "examples" / "edges.toml"
+IMAGE = np.eye(12)
+
+pytestmark = pytest.mark.usefixtures("empty_folder")
+
+CALLS: dict[str, tuple[Callable[[], Any], str]] = {
+    "memory as text": (
+        lambda: cnncli.conv(IMAGE, "edge", max_memory="500MB"),  # type: ignore[arg-type]
+        "max_memory must be a whole number, got '500MB'",
+    ),
+    "frame as text": (
+        lambda: cnncli.pool(IMAGE, frame="x"),  # type: ignore[arg-type]
+        "frame must be a whole number, got 'x'",
+    ),
+    "lists of unlike lengths as a filter": (
+        lambda: cnncli.conv(IMAGE, [[1, 2], [3]]),  # type: ignore[list-item]
+        r"filter must be an array of numbers, got '\[\[1, 2\], \[3\]\]'",
+    ),
+    "lists of unlike lengths as upstream": (
+        lambda: cnncli.load(EDGES).grad(IMAGE, "edges", upstream=[1, [2]]),  # type: ignore[list-item]
+        "upstream must be an array of numbers",
+    ),
+    "complex upstream": (
+        lambda: cnncli.load(EDGES).grad(IMAGE, "edges", upstream=np.ones((12, 12, 8), complex)),
+        "--upstream must hold real numbers, got complex128",
+    ),
+    "an empty unit": (lambda: cnncli.load(EDGES).grad(IMAGE, ""), "no layer ''"),
+    "a count that is none": (
+        lambda: cnncli.load(EDGES).grad(IMAGE, "edges:0,2,2").check("zz"),
+        "count must be auto or a whole number above 0, got 'zz'",
+    ),
+    "a count below 1": (
+        lambda: cnncli.load(EDGES).grad(IMAGE, "edges:0,2,2").check(-1),
+        "count must be auto or a whole number above 0, got -1",
+    ),
+    "one number for a place": (
+        lambda: cnncli.explain(IMAGE, "edge", at=(1,)),  # type: ignore[arg-type]
+        r"at must be a row and a column, got \(1,\)",
+    ),
+    "three numbers for a size": (
+        lambda: cnncli.load(EDGES, size=(32, 32, 3)),  # type: ignore[arg-type]
+        "size must be one or two whole numbers of at least 1",
+    ),
+    "size 0": (lambda: cnncli.load(EDGES, size=0), "size must be one or two whole numbers"),
+    "a mean that is a word": (
+        lambda: cnncli.load(EDGES, mean="x"),  # type: ignore[arg-type]
+        "--mean must be a number or several, got 'x'",
+    ),
+    "two means beside the std of a preparation": (
+        lambda: cnncli.load(EDGES, prep="imagenet", mean=(1.0, 2.0)),
+        "--mean and the std of --prep imagenet must have the same length, got 2 and 3",
+    ),
+}
+
+
+@pytest.mark.parametrize(("call", "said"), CALLS.values(), ids=CALLS)
+def test_a_wrong_argument_is_named(call: Callable[[], Any], said: str) -> None:
+    with pytest.raises(OptionError, match=said):
+        call()
+
+
+def test_numbers_of_numpy_and_lists_are_taken() -> None:
+    colour = np.random.default_rng(4).uniform(size=(12, 12, 3))
+    Path("net.toml").write_text("[[layers]]\ntype = 'pool'\n")
+    one, other = (
+        cnncli.load("net.toml", size=size, mean=mean, std=std).run(colour).last
+        for size, mean, std in (
+            (8, (0.1, 0.2, 0.3), 2.0),
+            (np.int64(8), np.array([0.1, 0.2, 0.3]), np.float64(2)),
+        )
+    )
+    np.testing.assert_array_equal(one, other)
+    assert cnncli.load("net.toml", mean=[0.5, 0.5, 0.5]).run(colour).last.shape == (6, 6, 3)
+
+
+def test_a_layer_may_be_one_name_or_a_number() -> None:
+    net = cnncli.load(EDGES)
+    assert [*net.run(IMAGE, layers="edges")] == [*net.run(IMAGE, layers=["2"])] == ["edges"]
+
+
+def test_a_result_is_a_mapping_of_layers() -> None:
+    result = cnncli.load(EDGES).run(IMAGE, layers=["edges"])
+    assert "edges" in result and "2" in result and "nothing" not in result and 1 not in result
+    assert result.get("nothing") is None and result.get("smooth", "none") == "none"
+    np.testing.assert_array_equal(result.get("edges"), result["edges"])
+
+
+def test_a_gradient_is_saved_under_the_name_that_grad_gives() -> None:
+    save("photo.png", np.arange(144, dtype=np.uint8).reshape(12, 12))
+    found = cnncli.load(EDGES).grad("photo.png", "edges:0,2,2")
+    found.input.save("gradient/")
+    found.overlay().save("overlay/")
+    made = sorted(map(str, Path().glob("*/*")))
+    assert made == ["gradient/photo-grad.png", "overlay/photo-grad.png"]
