@@ -96,15 +96,18 @@ def compare_results(
     """
     pictures = [read_image(path, read) for path in paths]
     a, b = (picture.values() for picture in pictures)
+    names, shapes = (str(paths[0]), str(paths[1])), (a.shape, b.shape)
+    notes = tuple(f"note: {p.name}: {note}" for p in pictures for note in p.notes)
+    if a.shape != b.shape and _are_scores(a, b):
+        b = b.reshape(a.shape)
+        notes += (f"note: {a.size} scores each, compared in their order",)
     levels = pictures[0].levels, pictures[1].levels
     if tolerance is None:
         tolerance = tolerance_of(a, b, min(filter(None, levels), default=None))
     difference = find_difference(a, b, tolerance) if a.shape == b.shape else None
-    names = str(paths[0]), str(paths[1])
-    shapes = a.shape, b.shape
-    notes = tuple(f"note: {p.name}: {note}" for p in pictures for note in p.notes)
     if difference is not None and difference.equal:
-        transparency = _transparency(paths, read)
+        same = pictures[0].shape == pictures[1].shape
+        transparency = _transparency(paths, read) if same else None
         return Comparison(names, shapes, difference, notes, transparency=transparency)
     explanations = _by_layer(pictures, paths, read, tolerance, layer, image)
     explanation = explain(a, b, tolerance, levels)
@@ -117,6 +120,12 @@ def compare_results(
     if not explanations:
         notes += (*_lossy_notes(paths), *_variety_notes(a, b))
     return Comparison(names, shapes, difference, (*explanations, *notes))
+
+
+def _are_scores(a: FloatArray, b: FloatArray) -> bool:
+    """Whether both hold one line of numbers, one of them in maps of one cell: 1x1xN beside Nx1."""
+    one_line = a.size == b.size == max(a.shape) == max(b.shape)
+    return one_line and (1, 1) in (a.shape[1:3], b.shape[1:3])
 
 
 def _lossy_notes(paths: Sequence[Path]) -> tuple[str, ...]:

@@ -55,15 +55,15 @@ class Net:
         The file.
     prepare : mapping of str to object
         What is done to images in place of what the file says, as fields of `Preparation`.
-    labels : str, optional
-        A file of class names.
+    labels : str or sequence of str, optional
+        A file of class names, or the names.
     until : str, optional
         The last layer that is used.
     """
 
     path: Path
     prepare: Mapping[str, Any]
-    labels: str | None = None
+    labels: str | Sequence[str] | None = None
     until: str | None = None
 
     @cached_property
@@ -312,7 +312,7 @@ def load(
     scale: float | None = None,
     mean: float | tuple[float, ...] | None = None,
     std: float | tuple[float, ...] | None = None,
-    labels: str | os.PathLike[str] | None = None,
+    labels: str | os.PathLike[str] | Sequence[str] | None = None,
     until: str | None = None,
 ) -> Net:
     """Load a network file or an ONNX model.
@@ -324,8 +324,8 @@ def load(
     size, fit, bgr, prep, scale, mean, std
         What is done to images first, in place of what the file says; as the options of
         `cnncli run`.
-    labels : str or path, optional
-        A text file with the names of a classifier's classes, one a line.
+    labels : str, path, or sequence of str, optional
+        The names of a classifier's classes, or a text file with one a line.
     until : str, optional
         The last layer to be used; by default all are.
 
@@ -344,7 +344,7 @@ def load(
     examples/edges.toml: smooth, edges, pooled, edge_or_not
     """
     prepare = prepare_fields(prep, size, fit=fit, bgr=bgr, scale=scale, mean=mean, std=std)
-    names = None if labels is None else os.fspath(labels)
+    names = os.fspath(labels) if isinstance(labels, os.PathLike) else labels
     last = None if until is None else str(until)
     net = Net(local_path(os.fspath(path), "path"), prepare, names, last)
     # What needs the size of a picture is loaded with one.

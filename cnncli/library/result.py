@@ -56,6 +56,8 @@ class MapsPicture:
         What files of numbers hold, where the picture shows something else.
     op : str, optional
         What names of files end with; default: as the job's command has them.
+    notes : tuple of str
+        What the command would say.
     """
 
     job: Job
@@ -64,6 +66,7 @@ class MapsPicture:
     source: Source
     numbers: tuple[LayerResult, ArrayRows] | None = None
     op: str | None = None
+    notes: tuple[str, ...] = ()
 
     def png(self) -> bytes:
         """Return the picture as the bytes of a PNG file."""
@@ -129,6 +132,11 @@ class MapsArray(np.ndarray[Any, Any]):
         """Names of the pictures on its sheet: of its maps, or of colour pictures."""
         return self.sheet.result.maps if self.sheet else ()
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the command would say of the image: that an array may have its channels first."""
+        return self.sheet.notes if self.sheet else ()
+
     def shown(self, **rendering: Unpack[Rendering]) -> MapsArray:
         """Return the same values with a sheet that is drawn otherwise.
 
@@ -186,7 +194,12 @@ class MapsArray(np.ndarray[Any, Any]):
 
 
 def maps_array(
-    job: Job, result: LayerResult, rows: ResultRows, source: Source, op: str | None = None
+    job: Job,
+    result: LayerResult,
+    rows: ResultRows,
+    source: Source,
+    op: str | None = None,
+    notes: tuple[str, ...] = (),
 ) -> MapsArray:
     """Return the values of a layer as an array that shows itself.
 
@@ -198,7 +211,7 @@ def maps_array(
         Its values; they are computed here.
     source : Source
         The image.
-    op : str, optional
+    op, notes
         As in `MapsPicture`.
 
     Examples
@@ -213,7 +226,7 @@ def maps_array(
     values = rows.whole()
     kept = ArrayRows(values, rows.inner_cells, rows.sum_bounds)
     # The pixels of an image in memory need not stay beside its values.
-    sheet = MapsPicture(job, result, kept, replace(source, data=None), op=op)
+    sheet = MapsPicture(job, result, kept, replace(source, data=None), op=op, notes=notes)
     return with_sheet(values if result.batched else values[0], sheet)
 
 

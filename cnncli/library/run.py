@@ -63,7 +63,7 @@ def run_model(
         check_memory(kept, "keeping the values", hint, limit=job.read.max_memory)
         results, notes, computed = begin_layers(job, picture, expected)
         maps = {
-            name: maps_array(job, as_computed(result, rows.shape), rows, source)
+            name: maps_array(job, as_computed(result, rows.shape), rows, source, notes=notes)
             for result, (name, rows) in zip(results, computed, strict=True)
         }
     return Result(maps, notes, model.find)

@@ -210,15 +210,15 @@ def chosen_layers(network: Network, names: Sequence[str]) -> tuple[str, ...]:
     return tuple(name for name in network.names if name != NORMALIZE) or network.names
 
 
-def with_labels(model: Model, path: str | None) -> Model:
-    """Return the model with the names of a file, ``--labels``, for its classes."""
+def with_labels(model: Model, labels: str | Sequence[str] | None) -> Model:
+    """Return the model with names for its classes: those of a file, ``--labels``, or given ones."""
     from cnncli.io.urls import local_path
     from cnncli.network.class_names import read_class_names, with_class_names
 
-    if path is None:
+    if labels is None:
         return model
-    file = local_path(path, "--labels")
-    names = read_class_names(file)
+    file = local_path(labels, "--labels") if isinstance(labels, str) else None
+    names = tuple(labels) if file is None else read_class_names(file)
     try:
         network = with_class_names(model.network, names)
     except ShapeError as error:

@@ -26,6 +26,20 @@ def test_equal_results_are_equal() -> None:
     assert "12x17x3: equal, largest difference " in done.stdout
 
 
+def test_scores_are_compared_with_those_of_an_array_of_one_row() -> None:
+    scores = np.random.default_rng(2).normal(size=(1, 1, 5))
+    save_array("ours.npy", scores)
+    save_array("theirs.npy", scores[0])
+    done = run_cli("compare", "ours.npy", "theirs.npy")
+    assert ": equal, " in done.stdout and "note: 5 scores each, compared in their " in done.stdout
+    save_array("theirs.npy", scores[0, :, ::-1])
+    assert "1x5x1: different\n" in run_cli("compare", "ours.npy", "theirs.npy", code=1).stdout
+    # Rows and columns of pictures are no scores.
+    save_array("row.npy", scores[0])
+    save_array("column.npy", scores[0].T)
+    assert "of different sizes" in run_cli("compare", "row.npy", "column.npy", code=1).stdout
+
+
 def test_a_difference_in_transparency_alone_is_a_difference() -> None:
     """Two pictures that are equal on the same background are not equal on another."""
     alpha = np.full((12, 17, 1), 255, np.uint8)

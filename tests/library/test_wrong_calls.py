@@ -41,6 +41,14 @@ CALLS: dict[str, tuple[Callable[[], Any], str]] = {
         "--upstream must hold real numbers, got complex128",
     ),
     "an empty unit": (lambda: cnncli.load(EDGES).grad(IMAGE, ""), "no layer ''"),
+    "a tuple for a unit": (
+        lambda: cnncli.load(EDGES).grad(IMAGE, ("edges", 0)),  # type: ignore[arg-type]
+        "no layer ",
+    ),
+    "a text for a place": (
+        lambda: cnncli.explain(IMAGE, "edge", at="3,4"),  # type: ignore[arg-type]
+        "at must be a row and a column, got '3,4'",
+    ),
     "a count that is none": (
         lambda: cnncli.load(EDGES).grad(IMAGE, "edges:0,2,2").check("zz"),
         "count must be auto or a whole number above 0, got 'zz'",
@@ -99,6 +107,22 @@ def test_a_result_is_a_mapping_of_layers() -> None:
     assert "edges" in result and "2" in result and "nothing" not in result and 1 not in result
     assert result.get("nothing") is None and result.get("smooth", "none") == "none"
     np.testing.assert_array_equal(result.get("edges"), result["edges"])
+
+
+def test_notes_tell_of_an_array_that_may_have_its_channels_first() -> None:
+    assert (
+        "transpose it if channels come first" in cnncli.conv(np.ones((3, 20, 20)), "edge").notes[0]
+    )
+    assert cnncli.conv(IMAGE, "edge").notes == ()
+
+
+def test_names_of_classes_may_be_given() -> None:
+    names = [*"abcdefghij"]
+    digits = REPOSITORY / "examples" / "digits.toml"
+    net = cnncli.load(digits, labels=names)
+    assert net.run(np.ones((8, 8))).last.names == tuple(names)
+    with pytest.raises(OptionError, match="2 names"):
+        cnncli.load(digits, labels=["a", "b"])
 
 
 def test_a_gradient_is_saved_under_the_name_that_grad_gives() -> None:
