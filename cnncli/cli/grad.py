@@ -159,7 +159,7 @@ def grad(
     with show_steps(results.quiet):
         model = chosen.model(inputs, images, options.until is not None)
         model = with_labels(model, options.class_names).until(options.until)
-        unit = None if options.unit is None else parse_unit(options.unit, model.find, model.classes)
+        unit = None if options.unit is None else parse_unit(options.unit, model)
         model = model.showing([unit.layer if unit else model.network.names[-1]])
         job = GradJob(
             make_job(model, images, results, **results.job_fields()),

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 ONE_OR_TWO: Final = Numbers((1, 2), 1, "N|H,W")
 COLORMAP: Final = Choice(COLORMAPS, {"grey": "gray"})
+SLOPE: Final = "The slope of leaky-relu is the field alpha of a network file."
 FILE: Final = click.Path(readable=False)
 FILE_OR_STDIN: Final = click.Path(allow_dash=True, readable=False)
 
@@ -104,7 +105,7 @@ class PictureOptions(ImageOptions):
     """The same, of commands that make pictures of pictures."""
 
     alpha: str = option(
-        "--alpha", type=Choice(("flatten", "keep")), default="flatten",
+        "--alpha", type=Choice(("flatten", "keep"), of_number=SLOPE), default="flatten",
         help="Lay transparency on --background, or keep it beside a picture of the same size.",
     )
 

@@ -14,20 +14,20 @@ LONGEST: Final = 100
 """Letters of a word that an answer repeats."""
 
 OPTIONS: Final = {
-    "size": "kernel-size ksize pool-size window window-size filter-size kernel-shape",
+    "size": "kernel-size ksize pool-size window window-size filter-size kernel-shape s",
     "filter": "kernel kernels weight weights mask matrix convolve morphology k w kernel-size ksize "
     "kernel-shape",
-    "padding": "pad pads border borders pad-width",
+    "padding": "pad pads border borders pad-width p",
     "pad-mode": "padding-mode border-type border-mode virtual-pixel boundary edge-mode",
     "pad-value": "border-value bordercolor constant cval fill",
-    "stride": "strides step subsample stride-x stride-y",
+    "stride": "strides step subsample stride-x stride-y s",
     "dilation": "dilations dilation-rate rate atrous",
     "groups": "group num-groups",
     "mode": "pooling pool-mode pool-type pool method type reduce statistic",
-    "pool": "pooling pool-mode pool-type mode",
+    "pool": "pooling pool-mode pool-type mode p",
     "ceil": "ceil-mode",
     "count-include-pad": "include-pad exclude-pad count-padding",
-    "p": "norm norm-type power",
+    "p": "norm norm-type power p",
     "bias": "delta offset b",
     "activation": "act nonlinearity nonlin",
     "filter-layout": "layout data-format kernel-layout weight-layout format-in",
@@ -44,7 +44,7 @@ OPTIONS: Final = {
     "background": "bg matte",
     "overwrite": "force replace clobber yes y",
     "skip-existing": "no-clobber resume continue",
-    "quiet": "silent no-progress s",
+    "quiet": "silent no-progress",
     "show": "display view imshow preview",
     "recursive": "recurse R",
     "jobs": "threads workers num-workers n-jobs cores processes parallel thread",
@@ -117,7 +117,7 @@ JOINED: Final = "The numbers of an option are joined by commas, as in --padding 
 
 ARGUMENTS: Final = {
     "IMAGE": "image images img input in i src source file",
-    "NETWORK": "network net model m",
+    "NETWORK": "network net model m n",
 }
 """Words for what is no option here, by what commands call it."""
 
@@ -222,7 +222,7 @@ def meant_option(
     if bare.replace(".", "").replace(",", "").isdecimal():
         return typed, JOINED
     own = {flag for param in command.get_params(ctx) for flag in param.opts}
-    if f"--{bare}" in own:
+    if f"--{bare}" in own and len(bare) > 1:
         return typed, f"Did you mean --{bare}?"
     if command.name == "convert" and len(typed) > 2 and not typed.startswith("--"):
         return typed, OF_PICTURES
@@ -233,15 +233,25 @@ def meant_option(
         return typed, "Did you mean --size?"
     if word in NORMALIZING and "--prep" in own and "--normalize" not in own:
         return typed, NORMALIZED
-    for option, synonyms in OPTIONS.items():
-        if word in _joined(synonyms).split() and f"--{option}" in own:
-            return typed, f"Did you mean --{option}?"
+    usage = " ".join(command.collect_usage_pieces(ctx))
+    arguments = [
+        f"{argument} needs no option: {ctx.command_path} {usage}"
+        for argument, synonyms in ARGUMENTS.items()
+        if word in synonyms.split() and argument in usage
+    ]
+    meant = [
+        f"--{option}"
+        for option, synonyms in OPTIONS.items()
+        if word in _joined(synonyms).split() and f"--{option}" in own
+    ]
+    if meant:
+        # A letter alone may stand for several.
+        all_meant = " or ".join(meant if len(word) == 1 else meant[:1])
+        return typed, " ".join([f"Did you mean {all_meant}?", *arguments])
     if use := next((use for name, use in SPELLED_OUT.items() if _joined(name) == word), None):
         return typed, use if use.split()[1].rstrip(".") in own else None
-    usage = " ".join(command.collect_usage_pieces(ctx))
-    for argument, synonyms in ARGUMENTS.items():
-        if word in synonyms.split() and argument in usage:
-            return typed, f"{argument} needs no option: {ctx.command_path} {usage}"
+    if arguments:
+        return typed, arguments[0]
     return typed, _of_other_command(ctx, f"--{bare}", command.name)
 
 
@@ -318,3 +328,14 @@ def meant_value(value: str, choices: Sequence[str]) -> str | None:
         if word in VALUES.get(choice, "").split():
             return choice
     return None
+
+
+def meant_or_like(value: str, choices: Sequence[str]) -> str | None:
+    """Return what `meant_value` does, else the choice that a mistyped word is most like.
+
+    Examples
+    --------
+    >>> meant_or_like("reflekt", ("zeros", "reflect"))
+    'reflect'
+    """
+    return meant_value(value, choices) or next(iter(nearest(value, choices)), None)

@@ -63,7 +63,7 @@ class TextType(AnyParamType):
 
     def _answer(self, text: str) -> str:
         """Return what to write for a text with other separators, or a word of another tool."""
-        from cnncli.cli.synonyms import meant_value
+        from cnncli.cli.synonyms import meant_or_like
 
         # A space between two numbers parts them; any other is one too many.
         close = re.sub(r"(?<!\d) | (?!\d)", "", " ".join(text.split()))
@@ -73,7 +73,7 @@ class TextType(AnyParamType):
                 return f" Did you mean {other}?"
         if "same" in self.words and text.lower() in PAD_MODE_NAMES:
             return f" Did you mean --pad-mode {text.lower()}?"
-        meant = meant_value(text, self.words)
+        meant = meant_or_like(text, self.words)
         return f" Did you mean {meant}?" if meant else ""
 
     def shell_complete(
@@ -91,23 +91,32 @@ class Choice(click.Choice[str]):
     choices : iterable of str
     accepted : dict
         Words that are taken too, with the choice that each stands for.
+    of_number : str
+        What is said of a number.
     """
 
-    def __init__(self, choices: Iterable[str], accepted: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        choices: Iterable[str],
+        accepted: Mapping[str, str] | None = None,
+        of_number: str = "",
+    ) -> None:
         super().__init__(tuple(choices))
-        self.accepted = accepted or {}
+        self.accepted, self.of_number = accepted or {}, of_number
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """Return the choice, or fail with all of them."""
         try:
             return super().convert(self.accepted.get(value, value), param, ctx)
         except click.BadParameter as error:
-            from cnncli.cli.synonyms import meant_value
+            from cnncli.cli.synonyms import meant_or_like
 
-            meant = meant_value(str(value), self.choices)
-            if meant is None:
+            meant = meant_or_like(str(value), self.choices)
+            is_number = FiniteFloat().parse(str(value)) is not None
+            answer = f"Did you mean {meant}?" if meant else self.of_number * is_number
+            if not answer:
                 raise
-            self.fail(f"{error.message} Did you mean {meant}?", param, ctx)
+            self.fail(f"{error.message} {answer}", param, ctx)
 
 
 class WholeNumber(click.IntRange):
@@ -197,7 +206,8 @@ class RangeType(TextType):
         try:
             return parse_range(value) if isinstance(value, str) else value
         except OptionError as error:
-            self.fail(str(error), param, ctx)
+            answer = self._answer(value)
+            self.fail(f"{error}.{answer}" if answer else str(error), param, ctx)
 
 
 class FiniteFloat(TextType):

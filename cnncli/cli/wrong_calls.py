@@ -39,7 +39,12 @@ def refuse_value_as_image(ctx: click.Context, paths: Sequence[str]) -> None:
         found = _option_of(path, flags, alone=len(paths) == 1)
         if found is None:
             continue
-        others = [p for p in paths if p != path and (os.path.exists(p) or not _NUMBER.fullmatch(p))]
+        # Behind -- stand options too, and -f is not told from an image there.
+        others = [
+            p
+            for p in paths
+            if p != path and (os.path.exists(p) or not (p[:1] == "-" or _NUMBER.fullmatch(p)))
+        ]
         use = shlex.join(["cnncli", ctx.info_name or "", *(others or ["IMAGE"]), *found])
         if os.path.exists(path):
             raise OptionError("--filter is missing", hint=f"if {path!r} is the filter: {use}")

@@ -34,6 +34,7 @@ _KEYED = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _DENSE_KEY = re.compile(r"(?:^|[._/\d])(?:fc|linear|dense|classifier|head|proj|mlp)(?:[._/\d]|$)")
+_NUMBERED_KIND = re.compile(r"([A-Za-z]+)(_?)(\d{1,4})")
 _LARGEST = 128
 _LONGEST = 4
 """More rows or columns than the first, or more times as many of the one, has no image filter."""
@@ -406,10 +407,14 @@ def _unknown(path: str, what: str, builtins: bool) -> OptionError:
 
 
 def _respell_kind(text: str) -> str | None:
-    """Return a kind in ImageMagick's capitals, with its radius and sigma, as ours is written."""
+    """Return a kind as ours is written: ImageMagick's radius and sigma, gaussian2, gaussian_9."""
     kind, _, rest = text.partition(":")
+    numbered = _NUMBERED_KIND.fullmatch(text)
+    if numbered:
+        # Built-in filters are named by their size: gaussian_7.
+        kind, rest = numbered[1], f"{'size=' if numbered[2] else ''}{numbered[3]}"
     known = GENERATORS.get(kind.lower())
-    if not rest or known is None or known.main != "sigma":
+    if not rest or known is None or not (numbered or known.main == "sigma"):
         return None
     respelled = f"{kind.lower()}:{rest}"
     try:

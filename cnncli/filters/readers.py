@@ -28,7 +28,10 @@ _TORCH = (
     "import torch, safetensors.torch as s; "
     "s.save_file(torch.load('FILE', weights_only=True), 'w.safetensors')"
 )
-_OF_MODULES: Final = "; if it holds a whole module m, save m.state_dict() instead first"
+_OF_MODULES: Final = (
+    "; of a whole module, in a file that you trust, save "
+    "torch.load(..., weights_only=False).state_dict()"
+)
 _KERAS = (
     "import keras, safetensors.numpy as s; s.save_file({w.path: w.numpy() "
     "for w in keras.saving.load_model('FILE').weights}, 'w.safetensors')"
@@ -207,11 +210,16 @@ def _choose(path: str, key: str | None, keys: list[str]) -> str:
         return keys[0]
     if key is not None and key in keys:
         return key
-    near = nearest(key or "", keys) or sorted(keys)
-    more = f" and {len(near) - _LISTED} more" if len(near) > _LISTED else ""
-    listed = ", ".join(quoted_start(name) for name in near[:_LISTED]) + more
+    # A layer's name stands before those of its arrays, of which the weights are the filter.
+    begun = [name for name in keys if key and name.startswith(key)]
+    begun.sort(key=lambda name: ("weight" not in name, name))
+    near = begun or nearest(key or "", keys)
+    shown = near or sorted(keys)
+    more = f" and {len(shown) - _LISTED} more" if len(shown) > _LISTED else ""
+    listed = ", ".join(quoted_start(name) for name in shown[:_LISTED]) + more
     if key is None:
         message = f"one of its {len(keys)} arrays must be named: {listed}"
     else:
         message = f"no array {quoted_start(key)} among its {len(keys)}: {listed}"
-    raise OptionError(message, hint=f"write {quote(f'{path}:KEY')}", path=path)
+    written = quote(f"{path}:{near[0] if near else 'KEY'}")
+    raise OptionError(message, hint=f"write {written}", path=path)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,14 +12,15 @@ import numpy as np
 from cnncli._dataclass import dataclass
 from cnncli.errors import OptionError, ShapeError, among, printable, quote
 from cnncli.network.layers import FloatArray, Shape
+from cnncli.network.model import Model
 from cnncli.render.options import MapGroup
 
 _FORM = "LAYER, LAYER:MAP or LAYER:MAP,ROW,COL"
 
-_NUMBERS = re.compile(r"\d{1,9}(,\d{1,9},\d{1,9})?")
-_COMMAS = re.compile(r"(.*[^\d,]\d*),(\d+(?:,\d+,\d+)?)")
+_NUMBERS = re.compile(r"\d{1,9}(, *\d{1,9}, *\d{1,9})?")
+_COMMAS = re.compile(r"(.*[^\d, ]\d*), *(\d+(?:, *\d+, *\d+)?)")
 _PAIR = re.compile(r"\d+,\d+")
-_PLACED = re.compile(r"(?P<map>.+?)(?:,(?P<row>\d{1,9}),(?P<col>\d{1,9}))?")
+_PLACED = re.compile(r" *(?P<map>.+?)(?:, *(?P<row>\d{1,9}), *(?P<col>\d{1,9}))?")
 
 
 @dataclass(frozen=True)
@@ -54,17 +55,15 @@ class Unit:
         return f"{self.layer}{part}{position}{label}"
 
 
-def parse_unit(text: str, find: Callable[..., str], classes: Sequence[str] = ()) -> Unit:
+def parse_unit(text: str, model: Model) -> Unit:
     """Read the text of ``--unit``.
 
     Parameters
     ----------
     text : str
         ``LAYER``, ``LAYER:MAP`` or ``LAYER:MAP,ROW,COL``; names may hold colons themselves.
-    find : callable
-        Returns the layer that a name stands for, or raises OptionError: `Model.find`.
-    classes : sequence of str
-        Names of the last layer's maps: of one alone the error says what it belongs to.
+    model : Model
+        Its last layer stands in the hint to a map alone.
 
     Raises
     ------
@@ -75,20 +74,23 @@ def parse_unit(text: str, find: Callable[..., str], classes: Sequence[str] = ())
     --------
     >>> from cnncli.network.layers import PoolLayer
     >>> from cnncli.network.model import Model
-    >>> parse_unit("pool1:0,2,3", Model.of_layer(PoolLayer()).find)
+    >>> parse_unit("pool1:0,2,3", Model.of_layer(PoolLayer()))
     Unit(layer='pool1', map='0', position=(2, 3), label='')
     """
     layer, colon, rest = text.rpartition(":")
+    find = model.find
     try:
         return Unit(find(text, numbers=False))
     except OptionError as error:
         if not colon:
             # Numbers alone are likely to be those of a map, and of a row and column.
-            is_map = _NUMBERS.fullmatch(text)
-            hint = f"--unit LAYER:{text}" if is_map else error.hint
-            hint = f"--unit {quote(f'LAYER:{text}')}" if text in classes else hint
+            last, hint = printable(model.network.names[-1]), error.hint
+            if _NUMBERS.fullmatch(text):
+                hint = f"--unit {last}:{text.replace(' ', '')}"
+            if text in model.classes:
+                hint = f"--unit {quote(f'{last}:{text}')}"
             if places := _COMMAS.fullmatch(text):
-                hint = f"--unit {printable(places[1])}:{places[2]}"
+                hint = f"--unit {printable(places[1])}:{places[2].replace(' ', '')}"
             raise type(error)(error.message, hint=hint, path=error.path) from None
     match = _PLACED.fullmatch(rest)
     if match is None or not layer:

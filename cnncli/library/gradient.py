@@ -160,7 +160,7 @@ def find_unit_gradient(
         As `cnncli grad` says.
     """
     names = model.network.names
-    chosen = Unit(names[-1]) if unit is None else parse_unit(str(unit), model.find, model.classes)
+    chosen = Unit(names[-1]) if unit is None else parse_unit(str(unit), model)
     if upstream is not None and chosen.map is not None:
         raise OptionError(
             f"--upstream is for a whole layer, got --unit {chosen}", hint=f"--unit {chosen.layer}"

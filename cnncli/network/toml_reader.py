@@ -39,6 +39,10 @@ _MOST_BITS: Final = 4_096
 # A name of n parts joined by dots takes the TOML reader n * n steps.
 _MAX_STEPS: Final = 10**7
 _DECIMAL: Final = re.compile(r"(?<![\w.\"'-])\d+\.\d+(?:[eE][+-]?\d+)?(?![\w.])")
+_BARE_TEXT: Final = re.compile(
+    r"\s*([\w-]{1,40})\s*=\s*([A-Za-z./][^\s\"'#\[\]{}]{0,80})\s*(?:#.*)?"
+)
+"""A line with a text that has no quotes."""
 
 
 def read(path: Path, *, weights: bool = True, prepare: Mapping[str, Any] | None = None) -> Model:
@@ -101,10 +105,24 @@ def _parse(data: bytes) -> dict[str, Any]:
     except UnicodeDecodeError:
         raise FileProblem("not a network file, which is TOML in UTF-8") from None
     except (ValueError, RecursionError) as error:
-        hint = "each layer begins with [[layers]]" if "('layers',)" in str(error) else None
-        raise FileProblem(f"not TOML: {one_line(error)}", hint=hint) from None
+        raise FileProblem(
+            f"not TOML: {one_line(error)}", hint=_toml_hint(str(error), text)
+        ) from None
     _check_whole(document)
     return document
+
+
+def _toml_hint(error: str, text: str) -> str | None:
+    """Return what to write where a layer's brackets or a text's quotes are missing."""
+    if "('layers',)" in error:
+        return "each layer begins with [[layers]]"
+    at = re.match(r"Invalid value \(at line (\d+),", error)
+    word = _BARE_TEXT.fullmatch(text.split("\n")[int(at[1]) - 1]) if at else None
+    if word is None:
+        return None
+    if word[2] in ("True", "False"):
+        return f"write {word[1]} = {word[2].lower()}"
+    return f'text needs quotes: {word[1]} = "{printable(word[2])}"'
 
 
 def _check_count(layers: int) -> None:

@@ -18,6 +18,13 @@ from cnncli.network.layers.view import MOST_AXES
 
 MAX_NAME: Final = 200
 _SHOWN: Final = 60
+_MEANT: Final = {
+    **dict.fromkeys(("kernel", "kernels", "weight", "weights", "w"), ("filter",)),
+    **dict.fromkeys(("kernel_size", "kernel_shape", "pool_size", "window"), ("size", "filter")),
+    **dict.fromkeys(("slope", "negative_slope"), ("alpha",)),
+    "eps": ("epsilon",),
+}
+"""What other tools call our fields."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +79,9 @@ def read_fields(table: Mapping[str, Any], fields: Mapping[str, Field]) -> dict[s
     for name in table:
         if name not in fields:
             hint = f"{name} stands above the first [table]" if name == "classes" else None
-            raise FileProblem(f"no field {quoted_start(name)}{among(name, fields)}", hint=hint)
+            meant = [own for own in _MEANT.get(name.lower(), ()) if own in fields]
+            near = f"; nearest: {meant[0]}" if meant else among(name, fields)
+            raise FileProblem(f"no field {quoted_start(name)}{near}", hint=hint)
     for name, field in fields.items():
         if field.required and name not in table:
             raise FileProblem(f"{name} must be given: {field.need}")

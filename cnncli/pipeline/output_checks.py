@@ -33,7 +33,7 @@ from cnncli.pipeline.layer_result import OutFile
 from cnncli.pipeline.output_clashes import clash_problem
 from cnncli.pipeline.output_names import OutputKind, OutputPattern, Target, is_device
 from cnncli.pipeline.source import Source
-from cnncli.pipeline.templates import Template
+from cnncli.pipeline.templates import FIELDS, Template
 from cnncli.system.files import is_open, is_terminal_device
 
 _FOLDERS_KEPT = 1000
@@ -271,7 +271,8 @@ def _classify(
                 f"--output template must end in a file name, got {quote(output)}",
                 hint="add {stem}.png",
             )
-        return OutputKind.TEMPLATE, Template.parse(output, layered).text
+        shown = [name for name in FIELDS if layered or name != "layer"]
+        return OutputKind.TEMPLATE, Template.parse(output, shown).text
     bucket = is_url(output) and parse_output(output).is_folder
     is_folder = bucket or is_folder_name(output)
     return OutputKind.FOLDER if is_folder else OutputKind.FILE, output

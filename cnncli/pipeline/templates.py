@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import re
 import string
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from cnncli._dataclass import dataclass
-from cnncli.errors import OptionError, printable, quote
+from cnncli.errors import OptionError, nearest, printable, quote
 from cnncli.io.safe_names import safe_folder, safe_name
 
 FIELDS = ("stem", "name", "dir", "op", "filter", "layer", "map", "ext")
+
+_MEANT = {
+    **dict.fromkeys(("filename", "basename", "file", "base", "input", "image"), "stem"),
+    **dict.fromkeys(("extension", "suffix"), "ext"),
+    **dict.fromkeys(("folder", "directory", "parent"), "dir"),
+    **dict.fromkeys(("channel", "index"), "map"),
+}
+"""Words of other tools for fields."""
 
 # No file name is longer; wider padding would only eat memory.
 _MAX_WIDTH = 255
@@ -37,14 +45,14 @@ class Template:
     fields: frozenset[str]
 
     @staticmethod
-    def parse(text: str, layered: bool = True) -> Template:
+    def parse(text: str, shown: Sequence[str] = FIELDS) -> Template:
         """Check a template.
 
         Parameters
         ----------
         text : str
-        layered : bool
-            Whether there are layers of a network: errors list {layer} for them alone.
+        shown : sequence of str
+            The fields that errors list.
 
         Raises
         ------
@@ -54,11 +62,14 @@ class Template:
         try:
             return Template(text, frozenset(_checked_fields(text)))
         except ValueError as error:
-            fields = " ".join(f"{{{name}}}" for name in FIELDS if layered or name != "layer")
-            reason = printable(str(error))
+            fields = " ".join(f"{{{name}}}" for name in shown)
+            reason, braces = printable(str(error)), "{{ and }} stand for braces"
+            unknown = re.fullmatch(r"has \{(\w+)\}", reason)
+            word = unknown[1].lower() if unknown else ""
+            near = [_MEANT[word]] if word in _MEANT else nearest(word, shown)
             raise OptionError(
                 f"--output template must use {fields} only, got {quote(text)}: it {reason}",
-                hint="{{ and }} stand for braces",
+                hint=f"write {{{near[0]}}}; {braces}" if near else braces,
             ) from None
 
     def fill(self, values: dict[str, str | int]) -> str:

@@ -392,7 +392,7 @@ def test_units_and_values_are_named_by_their_classes() -> None:
     assert "scores:1 (big dog) is " in by_number
     assert "scores:big dog is " in run_cli(*command, "scores:big dog", "-o", "by-name.npy").stderr
     np.testing.assert_array_equal(np.load("by-number.npy"), np.load("by-name.npy"))
-    assert "hint: --unit 'LAYER:big dog'" in run_cli(*command, "big dog", code=2).stderr
+    assert "hint: --unit 'scores:big dog'" in run_cli(*command, "big dog", code=2).stderr
     labels = ["--labels", "names.txt"]
     shown = run_cli("explain", "net.toml", "photo.png", *labels, "--map", "big dog").stdout
     assert "map 1 (big dog) of 2" in shown

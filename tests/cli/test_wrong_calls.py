@@ -108,6 +108,20 @@ CALLS = [
      "ilter} {map} {ext} only", "{{ and }}"),
     ("run net.toml a.png -o {foo}.png", 2, "--output template must use {stem} {name} {dir} {op} {f"
      "ilter} {layer} {map} {ext} only", "{{ and }}"),
+    ("conv a.png -f edge -o {filename}.png", 2, "--output template", "write {stem}; {{ and }} sta"),
+    ("conv a.png -f edge -o {mapp}.png", 2, "--output template must use", "write {map}; {{ and }}"),
+    ("explain a.png -f edge -o f{fram}.png", 2, "--output template must use {stem} {name} {dir} {op"
+     "} {filter} {layer} {map} {ext} {frame} only", "write {frame}; {{ and }} stand for braces"),
+    ("conv -- a.png -f edge", 2, NO_IMAGE.format("edge"), "cnncli conv a.png -f edge"),
+    ("conv a.png -f gaussian2", 2, "'gaussian2': no such file and no such", "gaussian:2"),
+    ("conv a.png -f gaussian_9", 2, "'gaussian_9': no such file and no such", "gaussian:size=9"),
+    ("conv a.png -f box7", 2, "'box7': no such file and no such filter", "box:7"),
+    ("grad net.toml a.png --unit 3", 2, "no layer '3' in the network", "--unit pool1:3"),
+    ("grad net.toml a.png --unit '3, 0, 1'", 2, "no layer '3, 0, 1'", "--unit pool1:3,0,1"),
+    ("grad net.toml a.png --unit 'first, 0, 3, 3'", 2, "no layer", "--unit first:0,3,3"),
+    ("plan kernel.toml", 1, "'kernel.toml': layer conv1: no field 'kernel'; nearest: filter", ""),
+    ("plan bare.toml", 1, "'bare.toml': not TOML: Inv", 'text needs quotes: filter = "edge"'),
+    ("plan true.toml", 1, "'true.toml': not TOML: Invalid value (at l", "write flip = true"),
     ("run eight.toml a.png", 1, "'eight.toml': layer fc: its matrix takes 8 values, not ?x?x16",
      "8 is no multiple of 16 channels: no size fits"),
     ("run eight.toml a.png --size 8,8", 1, "'eight.toml': layer fc: its matrix takes 8 values, not "
@@ -130,6 +144,9 @@ def files(empty_folder: Path) -> None:
     Path("net.toml").write_text(LAYERS)
     Path("scaled.toml").write_text("[input]\nstd = [1, 2, 3]\n" + LAYERS)
     Path("pool.toml").write_text("[[layers]]\ntype = 'pool'\n")
+    wrong = {"kernel": "kernel = 'edge'", "bare": "filter=edge  # so", "true": "flip = True"}
+    for name, line in wrong.items():
+        Path(f"{name}.toml").write_text(f"[[layers]]\ntype = 'conv'\n{line}\n")
     for name in ("eight", "sixteen"):
         Path(f"{name}.toml").write_text(DENSE.format(name) + "filter_layout = 'oihw'\n")
 

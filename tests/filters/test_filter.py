@@ -229,6 +229,11 @@ def test_npz_key_chooses():
     assert error.hint == "write 'net.npz:KEY'"
     error = failure(OptionError, load_filter, "net.npz:conv1.w")
     assert "no array 'conv1.w' among its 2: 'conv1.W'" in str(error)
+    assert error.hint == "write 'net.npz:conv1.W'"
+    np.savez("net.npz", **{f"c1.{key}": np.ones((3, 3)) for key in ("bias", "weight")}, c2=1)
+    error = failure(OptionError, load_filter, "net.npz:c1")
+    assert str(error) == "'net.npz': no array 'c1' among its 3: 'c1.weight', 'c1.bias'"
+    assert error.hint == "write 'net.npz:c1.weight'"
 
 
 def test_hostile_keys_are_shown_and_used_safely():

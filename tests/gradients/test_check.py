@@ -19,7 +19,7 @@ from tests.support.unitnetworks import X, bank, network
 @pytest.mark.parametrize("text", sweep(["sum", "last:1,2,3", "last:2", "conv2:1,4,4"], keep=1))
 def test_checks_pass_far_below_their_tolerance(text: str) -> None:
     found = network()
-    unit = parse_unit(text, Model(found).find)
+    unit = parse_unit(text, Model(found))
     groups = found.groups(input_groups(3))[unit.layer]
     dY = unit_upstream(unit, found.shapes(X.shape)[unit.layer], groups, X.dtype)
     check = check_gradient(found, X.astype(np.float32), unit.layer, dY, 20)

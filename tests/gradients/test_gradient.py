@@ -34,7 +34,7 @@ def agree(gradient: np.ndarray, numeric: np.ndarray, rtol: float, name: str = ""
 @pytest.mark.parametrize("text", ["last:2", "last:1,2,3", "gated", "conv1:0", "pool1:3,0,0"])
 def test_gradients_of_units_against_differences(text: str, every: int) -> None:
     found = network()
-    unit = parse_unit(text, Model(found).find)
+    unit = parse_unit(text, Model(found))
     shape = found.shapes(X.shape)[unit.layer]
     groups = found.groups(input_groups(3))[unit.layer]
     dY = unit_upstream(unit, shape, groups, X.dtype)

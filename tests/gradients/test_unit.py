@@ -21,6 +21,7 @@ from tests.support.unitnetworks import network
         ("conv1:3", Unit("conv1", "3")),
         ("conv1:bank-3", Unit("conv1", "bank-3")),
         ("conv1:3,0,12", Unit("conv1", "3", (0, 12))),
+        ("conv1: 3, 0, 12", Unit("conv1", "3", (0, 12))),
         ("a:b", Unit("a:b")),
         ("a:b:2,1,1", Unit("a:b", "2", (1, 1))),
     ],
@@ -28,8 +29,8 @@ from tests.support.unitnetworks import network
 def test_units_from_text(text: str, unit: Unit) -> None:
     pool = PoolLayer()
     found = Network((Node("conv1", pool, (SOURCE,)), Node("a:b", pool, ("conv1",))))
-    assert parse_unit(text, Model(found).find) == unit
-    assert str(unit) == text
+    assert parse_unit(text, Model(found)) == unit
+    assert str(unit) == text.replace(" ", "")
 
 
 @pytest.mark.parametrize(
@@ -44,7 +45,7 @@ def test_units_from_text(text: str, unit: Unit) -> None:
 )
 def test_texts_that_are_no_units(text: str, error: str) -> None:
     with pytest.raises(OptionError, match=error):
-        parse_unit(text, Model(network()).find)
+        parse_unit(text, Model(network()))
 
 
 GROUPS = (MapGroup("photo", (0, 1, 2)), MapGroup("edge", (3,)))
@@ -95,12 +96,12 @@ def test_given_upstreams_are_checked() -> None:
 
 def test_units_of_layers_with_further_names() -> None:
     model = Model(Network.chain(PoolLayer()), aliases={"/pool/Pool:0": "pool1"})
-    assert parse_unit("/pool/Pool:0", model.find) == Unit("pool1")
-    assert parse_unit("/pool/Pool:0:2,0,1", model.find) == Unit("pool1", "2", (0, 1))
+    assert parse_unit("/pool/Pool:0", model) == Unit("pool1")
+    assert parse_unit("/pool/Pool:0:2,0,1", model) == Unit("pool1", "2", (0, 1))
 
 
 @pytest.mark.parametrize("text", ["3", "0,2,3"])
 def test_numbers_alone_are_answered_with_the_form_of_a_unit(text: str) -> None:
     with pytest.raises(OptionError, match=f"no layer '{text}'") as caught:
-        parse_unit(text, Model(network()).find)
-    assert caught.value.hint == f"--unit LAYER:{text}"
+        parse_unit(text, Model(network()))
+    assert caught.value.hint == f"--unit {network().names[-1]}:{text}"

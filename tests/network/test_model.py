@@ -25,7 +25,7 @@ def test_layers_are_found_by_number_and_by_the_beginning_of_a_name() -> None:
     ):
         with pytest.raises(OptionError, match=message):
             model.find(text)
-    assert parse_unit("3:1", model.find) == Unit("block2", "1")
+    assert parse_unit("3:1", model) == Unit("block2", "1")
     part = model.until("3").until("block2")
     assert part.network.names == ("block2",)
     assert part.find("3") == part.find("b") == "block2"

@@ -119,7 +119,7 @@ PARAMETERS = {
 def test_gradients_of_units_are_those_of_pytorch(text: str, dtype: Any) -> None:
     image = np.random.default_rng(18).uniform(size=(1, 17, 22, 3)).astype(dtype)
     network = ours()
-    unit = parse_unit(text, Model(network).find)
+    unit = parse_unit(text, Model(network))
     groups = network.groups(input_groups(3))[unit.layer]
     shape = network.shapes(image.shape)[unit.layer]
     gradient = find_gradient(network, image, unit.layer, unit_upstream(unit, shape, groups, dtype))
