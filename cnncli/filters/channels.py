@@ -83,23 +83,23 @@ def layout_notes(bank: Filter, channels: int, groups: int = 1) -> tuple[str, ...
     Returns
     -------
     tuple of str
-        Empty unless both layouts fit and only the other one makes the window square.
+        Empty unless only the other one makes the window square, and it fits too or is likelier.
 
     Examples
     --------
     >>> import numpy as np
     >>> from cnncli.filters.filter import from_array
     >>> layout_notes(from_array(np.ones((64, 3, 3, 3)), name="vgg"), 3)[0]
-    'vgg read as hwio, window 64x3, 3 maps; --filter-layout oihw fits too, window 3x3, 64 maps'
+    'vgg read as hwio, window 64x3, 3 maps; --filter-layout oihw is likelier, window 3x3, 64 maps'
+    >>> layout_notes(from_array(np.ones((64, 2, 2, 2)), name="w"), 2)[0]
+    'w read as hwio, window 64x2, 2 maps; --filter-layout oihw fits too, window 2x2, 64 maps'
     """
-    inputs, (rows, columns), maps = _other_reading(bank)
-    high, wide = bank.window
-    if groups * inputs != channels or rows != columns or high == wide:
+    inputs, (rows, columns), _ = _other_reading(bank)
+    if rows != columns or bank.window[0] == bank.window[1]:
         return ()
-    return (
-        f"{bank.name} read as {bank.layout}, window {high}x{wide}, {bank.maps} maps; "
-        f"--filter-layout {_other_layout(bank)} fits too, window {rows}x{columns}, {maps} maps",
-    )
+    if likelier_layout(bank):
+        return (_readings(bank, "is likelier"),)
+    return (_readings(bank, "fits too"),) if groups * inputs == channels else ()
 
 
 def likelier_layout(bank: Filter) -> str | None:
@@ -145,13 +145,16 @@ def likelier_layout_note(bank: Filter) -> str | None:
     >>> likelier_layout_note(from_array(np.ones((8, 1, 3, 3)), name="w"))
     'w read as hwio, window 8x1, 3 maps; --filter-layout oihw is likelier, window 3x3, 8 maps'
     """
-    if likelier_layout(bank) is None:
-        return None
+    return _readings(bank, "is likelier") if likelier_layout(bank) else None
+
+
+def _readings(bank: Filter, judged: str) -> str:
+    """Say how a filter's shape is read, and how the other layout reads it."""
     _, (rows, columns), maps = _other_reading(bank)
     high, wide = bank.window
     return (
         f"{bank.name} read as {bank.layout}, window {high}x{wide}, {_maps_text(bank.maps)}; "
-        f"--filter-layout {_other_layout(bank)} is likelier, window {rows}x{columns}, "
+        f"--filter-layout {_other_layout(bank)} {judged}, window {rows}x{columns}, "
         f"{_maps_text(maps)}"
     )
 

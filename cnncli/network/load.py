@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -13,6 +13,7 @@ from cnncli.io.nearby import files_like
 from cnncli.network.class_names import channels_out, with_class_names
 from cnncli.network.input_channels import wanted_channels
 from cnncli.network.model import SIZE_HINT, Model, SizeNeeded
+from cnncli.network.preparation import Preparation
 from cnncli.system import progress
 
 _READERS: Final = {
@@ -101,7 +102,17 @@ def load_model(
     if channels and (scale := model.input.layer(prepare or ())):
         scale.output_shape((1, 1, 1, channels))
     wanted = known or wanted_channels(model.network, model.input.size)
-    return _named_if_fitting(replace(model, channels=wanted), path)
+    notes = (*model.notes, *_mean_notes(model.input, prepare or ()))
+    return _named_if_fitting(replace(model, channels=wanted, notes=notes), path)
+
+
+def _mean_notes(given: Preparation, options: Collection[str]) -> tuple[str, ...]:
+    """Say of a mean of pixels of 0..255 that they are 0..1 here."""
+    mean = max(map(abs, given.mean)) if isinstance(given.mean, tuple) else abs(given.mean)
+    if mean <= 1 or given.scale != 1:
+        return ()
+    name, use = ("--mean", "--scale 255") if "mean" in options else ("mean", "scale = 255")
+    return (f"{name} is {mean:g}, but pixels are 0..1: for those of 0..255 add {use}",)
 
 
 def _named_if_fitting(model: Model, path: Path) -> Model:

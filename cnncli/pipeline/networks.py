@@ -137,8 +137,9 @@ def load_network(
 
     load = partial(load_model, path, part=part, part_option=part_option)
     model = load_for_picture(load, prepare, picture, read)
-    notes = (*model.notes, *_size_notes(model, prepare), *_preparation_notes(model, prepare))
-    return replace(model, notes=notes)
+    is_raw = not {"scale", "mean", "std"} & set(prepare) and _takes_raw_pixels(model)
+    raw_notes = (RAW_NOTE,) if is_raw else ()
+    return replace(model, notes=(*model.notes, *_size_notes(model, prepare), *raw_notes))
 
 
 def load_for_picture(
@@ -224,17 +225,6 @@ def with_labels(model: Model, labels: str | Sequence[str] | None) -> Model:
     except ShapeError as error:
         raise OptionError(error.message, path=file) from None
     return replace(model, network=network, classes=names)
-
-
-def _preparation_notes(model: Model, prepare: dict[str, Any]) -> tuple[str, ...]:
-    """Return what may be wrong with the pixels that a network gets: no scale, or another's mean."""
-    if not {"scale", "mean", "std"} & set(prepare):
-        return (RAW_NOTE,) if _takes_raw_pixels(model) else ()
-    mean = model.input.mean
-    largest = max(map(abs, mean)) if isinstance(mean, tuple) else abs(mean)
-    if largest > 1 and model.input.scale == 1:
-        return (f"--mean is {largest:g}, but pixels are 0..1: for those of 0..255 add --scale 255",)
-    return ()
 
 
 def _takes_raw_pixels(model: Model) -> bool:

@@ -44,6 +44,10 @@ from cnncli.render.rounding_noise import are_rounding, rounding_notes
 from cnncli.render.scores import winner
 from cnncli.render.tiles import Tile, make_tiles, plan_tiles, render_notes
 
+EIGHT_BITS: Final = 127
+"""The least white of a range that may be meant for pixels of 8 bits, signed ones."""
+FAR_DARKER: Final = 20
+"""Times as much as all values is a white that none comes near to."""
 NARROW: Final = 32
 """How many times as long as wide maps are of which nobody sees anything."""
 
@@ -307,6 +311,7 @@ class ResultWriter:
         return (
             *(self._value_notes(non_finite) if non_finite else ()),
             *(render_notes(self.result.groups, self.job.render) if tiles else ()),
+            *self._dark_notes(tiles),
             *self._rounding_notes(tiles),
             *self._narrow_notes(tiles),
             *(
@@ -315,6 +320,16 @@ class ResultWriter:
                 else ()
             ),
         )
+
+    def _dark_notes(self, tiles: Sequence[Tile]) -> tuple[str, ...]:
+        """Say of a range of 8 or 16 bits that values of 0..1 are nearly black in it."""
+        given = self.job.render.range
+        reached = max((max(abs(tile.vmin), abs(tile.vmax)) for tile in tiles), default=0.0)
+        white = 0.0 if isinstance(given, str) else given[1]
+        if white < EIGHT_BITS or not 0 < FAR_DARKER * reached < white:
+            return ()
+        text = f"values reach {reached:.4g}, and --range makes {white:g} white"
+        return (f"{text}: pictures hold 0..1",)
 
     def _narrow_notes(self, tiles: Sequence[Tile]) -> tuple[str, ...]:
         """Say of a layer's maps that are long and narrow, as a detector's table, what to read."""

@@ -146,6 +146,15 @@ def test_a_mean_of_other_pixels_is_pointed_out() -> None:
     assert "but pixels are" not in run_cli(*run, "--scale", "255").stderr
     grad = ["grad", "net.toml", "photo.png", "--unit", "sum", "-o", "g.npy", "--mean", "120"]
     assert "--mean is 120, but pixels are 0..1" in run_cli(*grad).stderr
+    convert = ["convert", "net.toml", "-o", "copy.toml", "--mean", "120"]
+    assert "--mean is 120, but pixels are 0..1" in run_cli(*convert).stderr
+    for command in (["plan", "copy.toml"], ["run", "copy.toml", "photo.png", "-o", "y2.npy"]):
+        said = run_cli(*command, *["--input", "12x20x3"] * (command[0] == "plan")).stderr
+        assert "note: " in said and "mean is 120, but pixels are 0..1" in said
+        assert "add scale = 255" in said
+    text = Path("copy.toml").read_text().replace("[input]", "[input]\nscale = 255")
+    Path("copy.toml").write_text(text)
+    assert "but pixels are" not in run_cli("plan", "copy.toml", "--input", "12x20x3").stderr
 
 
 def test_numbers_for_other_channels_are_told_by_their_options() -> None:

@@ -175,10 +175,10 @@ def test_plan_gives_a_network_the_channels_that_run_does(words: list[str]) -> No
 def test_the_other_layout_is_named_as_the_field_of_a_network_file(command: str) -> None:
     Path("net.toml").write_text("[[layers]]\ntype = 'conv'\nfilter = 'w.npz:oihw'\n")
     said = run_cli(*command.split()).stderr
-    assert 'filter_layout = "oihw" fits too, window 3x3, 6 maps' in said
+    assert 'filter_layout = "oihw" is likelier, window 3x3, 6 maps' in said
     Path("net.toml").write_text(
         "[[layers]]\ntype = 'conv'\nfilter = 'w.npz:oihw'\nfilter_layout = \"oihw\"\n"
     )
-    assert "fits too" not in run_cli(*command.split(), *["--overwrite"] * ("-o" in command)).stderr
+    assert "likelier" not in run_cli(*command.split(), *["--overwrite"] * ("-o" in command)).stderr
     said = run_cli("conv", "a.png", "-f", "w.npz:oihw", "-o", "z.png").stderr
-    assert "--filter-layout oihw fits too" in said
+    assert "--filter-layout oihw is likelier" in said

@@ -80,7 +80,10 @@ def test_a_filter_in_the_other_layout_is_said(empty_folder: Path) -> None:
     save("in.png", NOISE)
     save_array("vgg.npy", np.ones((8, 3, 3, 3)))
     result = run_cli("conv", "in.png", "-f", "vgg.npy", "-o", "a.npy")
-    assert "--filter-layout oihw fits too, window 3x3, 8 maps" in result.stderr
+    assert "--filter-layout oihw is likelier, window 3x3, 8 maps" in result.stderr
+    save_array("gray.npy", np.ones((8, 1, 3, 3)))
+    result = run_cli("conv", "in.png", "-f", "gray.npy", "-o", "g.npy")
+    assert "--filter-layout oihw is likelier, window 3x3, 8 maps" in result.stderr
     result = run_cli("conv", "in.png", "-f", "vgg.npy", "-o", "b.npy", "--filter-layout", "oihw")
     assert "layout" not in result.stderr
 

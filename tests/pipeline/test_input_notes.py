@@ -50,6 +50,21 @@ def test_numbers_of_pictures_get_no_note(words: tuple[str, ...]) -> None:
     assert WHITE not in run_cli(words[0], "x.png", *words[1:], "-o", "y.png").stderr
 
 
+@pytest.mark.parametrize(
+    ("words", "is_dark"),
+    [
+        (("conv", "-f", "edge", "--range", "0,255"), True),
+        (("pool", "--range", "-128,127"), True),
+        (("conv", "-f", "edge", "--range", "0,8"), False),
+        (("conv", "-f", "200", "--range", "0,255"), False),
+    ],
+)
+def test_a_range_of_eight_bits_is_told_to_be_dark(words: tuple[str, ...], is_dark: bool) -> None:
+    save("x.png", PHOTO)
+    said = run_cli(words[0], "x.png", *words[1:], "-o", "y.png").stderr
+    assert (f"--range makes {words[-1].partition(',')[2]} white: pictures hold" in said) is is_dark
+
+
 def test_arrays_and_networks_of_other_values_get_no_note() -> None:
     save_array("x.npy", PHOTO.astype(np.float32))
     args = ("conv", "x.npy", "-f", "box", "--pad-value", "255", "-o", "y.png")
