@@ -24,9 +24,12 @@ from cnncli.render.to_json import json_text
 
 COLUMNS: Final = (
     *("input", "status", "output", "layer", "shape", "min", "max", "mapping", "low", "high"),
-    *("clipped", "non_finite", "seconds", "notes", "error", "hint"),
+    *("clipped", "non_finite", "seconds", "notes", "error", "hint", "class", "score"),
 )
-"""Of a table: a row for each output, or for each input without one."""
+"""Of a table: a row for each output, or for each input without one.
+
+The class is the map of the largest value, of a layer of one value a map.
+"""
 
 _FORMULAS: Final = "=+-@\uff1d\uff0b\uff0d\uff20"
 _LATER: Final = "not done"
@@ -143,6 +146,8 @@ def _table(entry: dict[str, Any]) -> Iterator[list[Any]]:
         row = {**own, **output}
         row["shape"] = "x".join(map(str, output.get("shape", ())))
         row["low"], row["high"] = output.get("range") or ("", "")
+        for best in output.get("answers", ())[:1]:
+            row["class"], row["score"] = best["name"], best["value"]
         yield [_cell(row.get(column)) for column in COLUMNS]
 
 

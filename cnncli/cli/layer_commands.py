@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import shlex
+
 import click
 
 from cnncli.cli.batch import run_batch
 from cnncli.cli.command import Command
+from cnncli.cli.group import tell, typed_command
 from cnncli.cli.layer import conv_layer, pool_layer
 from cnncli.cli.layer_options import ConvOptions, PadOptions, PoolOptions
 from cnncli.cli.options import BatchOptions, FilterResultOptions, PictureOptions, ResultOptions
-from cnncli.cli.wrong_calls import refuse_value_as_image
+from cnncli.cli.wrong_calls import refuse_value_as_image, second_filter_note
 
 PAD_EXAMPLES = """\b
 Examples:
@@ -66,6 +69,9 @@ def conv(
     from cnncli.network.model import Model
 
     convolution = conv_layer(layer, (*batch.images, *filter(None, [batch.files_from])))
+    note = second_filter_note(shlex.split(typed_command()), batch.images)
+    if note and not results.quiet:
+        tell(f"note: {note}")
     return run_batch(Model.of_layer(convolution), images, batch, results)
 
 

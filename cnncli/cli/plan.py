@@ -110,13 +110,13 @@ def plan(options: PlanOptions) -> None:
     for note in () if options.quiet else input_order_notes(options.input or ()):
         tell(f"note: {note}")
     prepare = {} if size is None else {"size": size}
-    with _hints_of_plan(), show_steps(options.quiet):
+    with _hints_of_plan(options.input), show_steps(options.quiet):
         load = partial(load_model, path, weights=False, part=part)
         whole = load_for_picture(load, prepare, options.image, read_options(options))
         model = whole.until(options.until)
         read = read_options(options, **model.read_fields())
         shape = _input_shape(model, options, read)
-    with _hints_of_plan():
+    with _hints_of_plan(options.input):
         if options.trace is None:
             _print_plan(model, shape, options, whole.network.names)
         else:
@@ -124,13 +124,18 @@ def plan(options: PlanOptions) -> None:
 
 
 @contextmanager
-def _hints_of_plan() -> Iterator[None]:
-    """Name --input in hints, where other commands have --size."""
+def _hints_of_plan(asked: tuple[int, ...] | None) -> Iterator[None]:
+    """Name --input in hints, where other commands have --size; turned if channels came first."""
+    from cnncli.plan.input_shape import input_order_notes
+
     try:
         yield
     except CnnCliError as error:
         hint = (error.hint or "").replace("--size H,W", "--input HxWxC")
-        error.hint = re.sub(r"--size (\d+),(\d+)", r"--input \1x\2", hint) or None
+        hint = re.sub(r"--size (\d+),(\d+)", r"--input \1x\2", hint)
+        if asked and hint.startswith("--input") and input_order_notes(asked):
+            hint = f"--input {'x'.join(map(str, (*asked[1:], asked[0])))}"
+        error.hint = hint or None
         raise
 
 

@@ -17,11 +17,13 @@ import click
 from cnncli.cli.synonyms import meant_value
 from cnncli.cli.types import FilterName, TextType
 from cnncli.core.choices import POOL_MODES
-from cnncli.errors import OptionError
+from cnncli.errors import CnnCliError, OptionError, quote
 from cnncli.filters.builtin_names import SUFFIX, builtin_names
 
 _NUMBER: Final = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)(/\d+)?,?")
 _BORDER: Final = re.compile(r"\d+(,\d+)*")
+_LARGEST_FILTER: Final = 31
+"""Rows or columns from which an array is likelier to be an image."""
 _WEIGHTS: Final = (SUFFIX, ".npz", ".safetensors", ".csv", ".txt")
 
 
@@ -63,6 +65,21 @@ def refuse_layer_as_image(images: Sequence[str], layers: Sequence[str]) -> None:
     for name in images:
         if name in layers and not os.path.exists(name):
             raise OptionError(f"{name!r} is no IMAGE", hint=f"a layer: --layer {name}")
+
+
+def second_filter_note(words: Sequence[str], images: Sequence[str]) -> str | None:
+    """Say of an image right behind ``-f FILE`` that is as small as a filter how to make it one."""
+    from cnncli.filters.files import load_filter
+
+    for flag, first, second in zip(words, words[1:], words[2:], strict=False):
+        is_one = second in images and len(images) > 1 and Path(second).suffix == SUFFIX
+        if flag not in ("-f", "--filter") or not is_one or not _is_filter(second):
+            continue
+        with suppress(CnnCliError):
+            if max(load_filter(second, headers_only=True).window) <= _LARGEST_FILTER:
+                both = shlex.join([flag, first, flag, second])
+                return f"{quote(second)} is an IMAGE here; for two filters: {both}"
+    return None
 
 
 def refuse_loose_numbers(ctx: click.Context, words: Sequence[str]) -> None:

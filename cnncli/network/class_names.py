@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from cnncli.render.options import channel_names
 
 _KEEP_MAPS: Final = (ActivationLayer, PoolLayer, SoftmaxLayer)
 
+_NUMBERED: Final = re.compile(r"(\d{1,9})[,;\t:] *(\S.*)")
 MAX_BYTES: Final = 1 << 20
 """Of a file of names: far more than any list of classes has."""
 
@@ -24,15 +26,24 @@ MAX_BYTES: Final = 1 << 20
 def read_class_names(path: Path) -> tuple[str, ...]:
     """Return the names of a text file: one a line, empty lines left out.
 
+    Lines that are all numbered in order, such as ``0,cat``, lose their numbers.
+
     Raises
     ------
     FileProblem
         If it cannot be read, is no text or holds no name.
     """
-    with open_regular(path, name=os.fspath(path)) as stream:
-        data = stream.read(MAX_BYTES + 1)
     try:
-        lines = data.decode("utf-8-sig").splitlines()
+        with open_regular(path, name=os.fspath(path)) as stream:
+            data = stream.read(MAX_BYTES + 1)
+    except FileProblem as error:
+        error.hint = error.hint or "a text file with one name a line is needed"
+        raise
+    try:
+        text = data.decode("utf-8-sig")
+        if path.suffix.lower() == ".json" or text.lstrip().startswith("{"):
+            raise FileProblem("a file of names must have one name a line, got JSON", path=path)
+        lines = _without_numbers(text.splitlines())
     except UnicodeDecodeError:
         raise FileProblem(
             "a file of names must be text in UTF-8, one name a line", path=path
@@ -43,6 +54,21 @@ def read_class_names(path: Path) -> tuple[str, ...]:
             f"a file of names must have at least one line and at most {MAX_BYTES} bytes", path=path
         )
     return names
+
+
+def _without_numbers(lines: Sequence[str]) -> list[str]:
+    """Return the second column of a table whose first one counts its lines, from 0 or 1.
+
+    Examples
+    --------
+    >>> _without_numbers(["0,cat", "1,dog"]), _without_numbers(["7,up", "cat"])
+    (['cat', 'dog'], ['7,up', 'cat'])
+    """
+    parted = [_NUMBERED.fullmatch(line.strip()) for line in lines if line.strip()]
+    numbers = [int(one[1]) if one else -1 for one in parted]
+    if not any(numbers == [*range(first, first + len(numbers))] for first in (0, 1)):
+        return list(lines)
+    return [one[2] for one in parted if one]
 
 
 def with_class_names(network: Network, classes: Sequence[str]) -> Network:

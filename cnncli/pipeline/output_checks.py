@@ -152,6 +152,12 @@ def plan_targets(
     kind, text = _classify(sources, options, filter_name, bool(layers))
     forced = find_format(options.format) if options.format else None
     pattern = OutputPattern(kind, text, op, filter_name, forced, tuple(layers))
+    suffix = os.path.splitext(text)[1].lower()
+    if suffix in (".csv", ".json") and not (one_picture or forced):
+        raise OptionError(
+            f"--output writes pictures or values (.npy, .npz), got {quote(text)}",
+            hint=f"a list of all images with their largest values: --report report{suffix}",
+        )
     if kind is OutputKind.STDOUT:
         _check_stdout(sources)
     elif kind is OutputKind.FILE and len(sources) > 1:

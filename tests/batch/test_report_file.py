@@ -86,6 +86,37 @@ def test_a_table_has_a_row_for_each_output() -> None:
     assert float(found[0]["seconds"]) > 0
 
 
+def test_a_table_has_the_strongest_class_and_its_score() -> None:
+    save("a.png", RGB)
+    save("b.png", 255 - RGB)
+    Path("names.txt").write_text("one\ntwo\nthree\n")
+    Path("net.toml").write_text(
+        "[[layers]]\ntype = 'pool'\nsize = 'global'\nmode = 'average'\n"
+        "[[layers]]\ntype = 'dense'\nfilter = [[1, 0, 0], [0, 1, 0], [0, 0, 1]]\n"
+    )
+    words = ("--labels", "names.txt", "-o", "out/{stem}.png", "--report")
+    run_cli("run", "net.toml", "a.png", "b.png", "gone.png", *words, "r.csv", code=1)
+    run_cli("run", "net.toml", "a.png", "b.png", *words, "r.json", "--overwrite")
+    found, whole = rows("r.csv"), load("r.json")["inputs"]
+    for row, entry in zip(found, whole, strict=False):
+        best = entry["outputs"][0]["answers"][0]
+        assert row["class"] == best["name"] and float(row["score"]) == best["value"]
+    means = (RGB / 255).mean(axis=(0, 1))
+    assert found[0]["class"] == ("one", "two", "three")[means.argmax()]
+    assert np.isclose(float(found[0]["score"]), means.max())
+    assert found[2]["class"] == found[2]["score"] == ""
+
+
+def test_a_list_in_the_place_of_pictures_is_a_report() -> None:
+    save("a.png", RGB)
+    save("b.png", RGB)
+    for images in (["a.png"], ["a.png", "b.png"]):
+        said = refused_untouched("pool", *images, "-o", "all.csv", code=2)
+        assert "--output writes pictures or values" in said and "--report report.csv" in said
+    said = refused_untouched("pool", "a.png", "-o", "x/{stem}.json", code=2)
+    assert "--report report.json" in said
+
+
 @pytest.mark.parametrize("fault", [False, True])
 def test_odd_names(fault: bool) -> None:
     save("x.png", RGB)

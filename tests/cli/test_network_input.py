@@ -415,40 +415,6 @@ def test_units_and_values_are_named_by_their_classes() -> None:
     assert "one name a line" in run_cli("run", "net.toml", "--labels", "photo.png", code=1).stderr
 
 
-ENDS: dict[str, list[tuple[str, str, dict[str, Any]]]] = {
-    "dense": [],
-    "softmax": [("Softmax", "d", {"axis": 1})],
-    "another shape": [("Reshape", "d rows", {})],
-    "another shape and softmax": [("Reshape", "d rows", {}), ("Softmax", "", {"axis": 1})],
-    "a transpose": [("Reshape", "d rows", {}), ("Transpose", "", {"perm": [0, 2, 1]})],
-    "a node run by onnx": [("Hardmax", "d", {"axis": 1})],
-    "a shift and a node run by onnx": [("Add", "d one", {}), ("Celu", "", {})],
-}
-
-
-@pytest.mark.oracle
-@pytest.mark.parametrize("end", ENDS)
-def test_labels_fit_whatever_layers_end_a_network(end: str) -> None:
-    from tests.support.onnxmodels import model, node
-
-    nodes = [node("GlobalMaxPool", "x", "p"), node("Flatten", "p", "f"), node("Gemm", "f W", "d")]
-    for op, inputs, attributes in ENDS[end]:
-        before = nodes[-1].output[0]
-        nodes.append(node(op, inputs or before, f"{before}{op}", **attributes))
-    W = np.array([[1, 2, 0], [0, 1, 3], [0, 0, 1]], np.float32)
-    constants = {"W": W, "rows": np.array([1, 3, 1]), "one": np.ones(3, np.float32)}
-    Path("ends.onnx").write_bytes(model(nodes, constants, (1, 3, 12, 20)).SerializeToString())
-    Path("names.txt").write_text("cat\nbig dog\nowl\n")
-    said = run_cli("run", "ends.onnx", "photo.png", "--labels", "names.txt").stderr
-    scores = PHOTO.reshape(-1, 3).max(0) / 255 @ W
-    best = ["cat", "big dog", "owl"][int(scores.argmax())]
-    assert f", largest first: {best} " in said
-    assert all(name in said for name in ("cat", "big dog", "owl"))
-    Path("names.txt").write_text("cat\nowl\n")
-    refusal = run_cli("run", "ends.onnx", "photo.png", "--labels", "names.txt", code=2).stderr
-    assert "2 names of classes do not fit the 3 maps of the last layer" in refusal
-
-
 @pytest.mark.parametrize(
     ("name", "pixels_to"),
     [

@@ -45,6 +45,9 @@ def test_the_size_that_fits_is_named(
     assert "with an input of 20x24: " in said and "--size 28,28 fits the model" in said
     said = refused("plan", "net.onnx", "--input", "20x24x3", code=1)
     assert "--input 28x28 fits the model" in said
+    said = run_cli("plan", "net.onnx", "--input", "3x28x28", code=1).stderr
+    assert said.splitlines()[-1] == "hint: --input 28x28x3"
+    run_cli("plan", "net.onnx", "--input", "28x28x3")
     run_cli("plan", "net.onnx", "--input", "28x28")
     run_cli("run", "net.onnx", "x.npy", "--size", "28,28", "-o", "y.npy")
     assert np.load("y.npy").size == (196 if end == "last" else 5)

@@ -158,6 +158,28 @@ def test_the_hint_says_what_to_write(call: str, code: int, error: str, hint: str
     assert not hint or others[0].removeprefix("hint: ").startswith(hint)
 
 
+@pytest.mark.parametrize(
+    ("words", "noted"),
+    [
+        ("a.png -f k.npy k2.npy", True),
+        ("-f k.npy k2.npy a.png", True),
+        ("-f k.npy k2.npy", False),
+        ("a.png k2.npy -f k.npy", False),
+        ("-f k.npy a.png k2.npy", False),
+        ("a.png -f k.npy large.npy", False),
+    ],
+)
+def test_a_filter_right_behind_another_is_noted(words: str, noted: bool) -> None:
+    np.save("k2.npy", np.ones((5, 5)))
+    np.save("large.npy", np.ones((40, 40)))
+    said = run_cli("conv", *words.split()).stderr
+    note = "note: 'k2.npy' is an IMAGE here; for two filters: -f k.npy -f k2.npy\n"
+    assert said.startswith(note) is noted
+    said = run_cli("conv", *words.split(), *["-o", "z.png"] * noted, "--overwrite", code=2 * noted)
+    assert said.stderr.startswith(note) is noted
+    assert "for two filters" not in run_cli("conv", *words.split(), "-q", "--overwrite").stderr
+
+
 def test_a_number_that_is_a_file_is_an_image() -> None:
     Path("a.png").rename("3")
     run_cli("conv", "-f", "5", "3", "-o", "y.png")

@@ -255,6 +255,10 @@ def test_weights_beside_the_model(tmp_path: Path) -> None:
     assert found.files == (path, tmp_path / "w.bin")
     without: Any = read(beside(tmp_path, length=None)).network.node("first").layer
     np.testing.assert_array_equal(without.filter.weights, layer.filter.weights)
+    (tmp_path / "w.bin").unlink()
+    with pytest.raises(FileProblem, match=r"'w.bin', which is not there") as caught:
+        read(path)
+    assert caught.value.hint == "copy that file beside the model" and caught.value.path == str(path)
 
 
 @pytest.mark.parametrize(

@@ -28,9 +28,7 @@ ELSEWHERE = {
     "cli/test_grad.py": "gradients/run pipeline/drawn_field",
     "cli/test_images.py": "cli/types",
     "cli/test_incomplete_networks.py": "network/load",
-    "cli/test_network_input.py": (
-        "network/class_names network/preparation pipeline/largest_values pipeline/networks"
-    ),
+    "cli/test_network_input.py": "network/preparation pipeline/largest_values pipeline/networks",
     "cli/test_photo_metadata.py": "io/photo_metadata pipeline/transparency",
     "cli/test_output.py": "pipeline/layer_result pipeline/output_names pipeline/source",
     "cli/test_plan.py": "plan/draw plan/input_shape plan/report plan/trace_picture",

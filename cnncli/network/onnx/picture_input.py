@@ -48,7 +48,11 @@ def picture_input(graph: OnnxGraph) -> tuple[str, Signal, Sides]:
     bare = len(shape) == 3 and not {shape[0], shape[2]} & {*PICTURES}
     if len(shape) not in _ORDERS or bare:
         shown = ", ".join("?" if length is None else str(length) for length in shape)
-        raise FileProblem(f"its input must be (N, C, H, W), got ({shown})", path=graph.path)
+        raise FileProblem(
+            f"its input must be (N, C, H, W), got ({shown})",
+            hint="export it with a picture as input, and a reshape to its own shape in the model",
+            path=graph.path,
+        )
     axes = _ORDERS[len(shape)][_has_channels_last(graph, name, shape)]
     length = dict(zip(axes, shape, strict=True))
     n_H, n_W = length["h"], length["w"]

@@ -102,6 +102,12 @@ class Constants:
         path = folder / location
         if not location or not path.resolve().is_relative_to(folder):
             raise ValueError(f"its data must be in the model's folder, not in {quote(location)}")
+        if not path.exists():
+            raise FileProblem(
+                f"its weights are in {quote(location)}, which is not there",
+                hint="copy that file beside the model",
+                path=self.path,
+            )
         self.files.add(self.path.parent / location)
         return path, offset, length
 
