@@ -179,7 +179,8 @@ def _fitting_option(bank: Filter, channels: int, groups: int) -> str | None:
     if rest == 0 and bank.maps % fitting == 0:
         return f"--groups {fitting} would fit"
     turned = f"--filter-layout {_other_layout(bank)} would fit, as a window of {rows}x{columns}"
-    is_turned = groups * other_inputs == channels
+    is_likely = max(rows, columns) <= _LARGEST_LIKELY
+    is_turned = is_likely and groups * other_inputs == channels
     if groups > 1:
         return turned if is_turned else None
     kernel = ",".join(map(str, bank.window))

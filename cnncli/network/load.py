@@ -111,7 +111,9 @@ def _mean_notes(given: Preparation, options: Collection[str]) -> tuple[str, ...]
     mean = max(map(abs, given.mean)) if isinstance(given.mean, tuple) else abs(given.mean)
     if mean <= 1 or given.scale != 1:
         return ()
-    name, use = ("--mean", "--scale 255") if "mean" in options else ("mean", "scale = 255")
+    name, use = (
+        ("--mean", "--scale 255") if "mean" in options else ("mean", "scale = 255 to [input]")
+    )
     return (f"{name} is {mean:g}, but pixels are 0..1: for those of 0..255 add {use}",)
 
 

@@ -16,7 +16,14 @@ from pathlib import Path
 import numpy as np
 
 from cnncli._dataclass import dataclass
-from cnncli.errors import ExistingOutputs, FileProblem, OptionError, OutputExists, quote
+from cnncli.errors import (
+    ExistingOutputs,
+    FileProblem,
+    OptionError,
+    OutputExists,
+    printable,
+    quote,
+)
 from cnncli.io.atomic import (
     exists_problem,
     is_folder_name,
@@ -154,9 +161,10 @@ def plan_targets(
     pattern = OutputPattern(kind, text, op, filter_name, forced, tuple(layers))
     suffix = os.path.splitext(text)[1].lower()
     if suffix in (".csv", ".json") and not (one_picture or forced):
+        name = printable(text) if kind is OutputKind.FILE else f"report{suffix}"
         raise OptionError(
             f"--output writes pictures or values (.npy, .npz), got {quote(text)}",
-            hint=f"a list of all images with their largest values: --report report{suffix}",
+            hint=f"a list of all images with their largest values: --report {name}",
         )
     if kind is OutputKind.STDOUT:
         _check_stdout(sources)

@@ -112,7 +112,7 @@ def test_a_list_in_the_place_of_pictures_is_a_report() -> None:
     save("b.png", RGB)
     for images in (["a.png"], ["a.png", "b.png"]):
         said = refused_untouched("pool", *images, "-o", "all.csv", code=2)
-        assert "--output writes pictures or values" in said and "--report report.csv" in said
+        assert "--output writes pictures or values" in said and "--report all.csv" in said
     said = refused_untouched("pool", "a.png", "-o", "x/{stem}.json", code=2)
     assert "--report report.json" in said
 

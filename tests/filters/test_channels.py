@@ -43,6 +43,7 @@ def turned(window: str) -> str:
         ((5, 5, 4, 7), "hwio", 1, 1, f"{needs(4)} (5,5,1,7) or, {EACH} (5,5)"),
         ((3, 3, 5, 8), "hwio", 4, 1, f"{needs(5)} (3,3,4,8) or, {EACH} (3,3)"),
         ((3, 3, 4, 8), "hwio", 3, 1, f"{turned('4x8')}; else {needs(4)} (3,3,3,8)"),
+        ((3, 3, 8, 16), "hwio", 3, 1, f"{needs(8)} (3,3,3,16) or, {EACH} (3,3)"),
         ((3, 3, 2), "hwio", 3, 1, f"{turned('3x2')}; else {needs(2)} (3,3,3)"),
         ((3, 3, 4, 8), "hwio", 6, 2, turned("4x8")),
     ],
