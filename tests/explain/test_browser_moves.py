@@ -20,7 +20,7 @@ EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
 MOVES = 24
 
-MOVE = """(count) => new Promise((done) => {
+MOVE = """([count, every]) => new Promise((done) => {
   const canvas = document.querySelector("[data-layer=conv3] .large");
   const keys = ["ArrowRight", "ArrowDown", "ArrowLeft", "ArrowUp"];
   const made = { strips: 0, all: 0 };
@@ -31,8 +31,13 @@ MOVE = """(count) => new Promise((done) => {
     }
   });
   watch.observe(document.body, { childList: true, subtree: true });
-  let moves = 0;
+  let [moves, frames] = [0, 0];
   const next = () => {
+    frames += 1;
+    if (frames % every) {
+      requestAnimationFrame(next);
+      return;
+    }
     if (moves === count) {
       watch.disconnect();
       done({ ...made, lit: document.querySelector("[data-layer=conv1] .lit-text").textContent });
@@ -45,7 +50,7 @@ MOVE = """(count) => new Promise((done) => {
   };
   next();
 })"""
-"""Move the unit of conv3 once a frame, and count the nodes that are made meanwhile."""
+"""Move the unit of conv3 every so many frames, and count the nodes that are made meanwhile."""
 
 
 def digits(layer: str, at: tuple[int, int]) -> PageData:
@@ -61,16 +66,17 @@ def counts(session: Any) -> dict[str, float]:
     return {metric["name"]: metric["value"] for metric in metrics}
 
 
-def test_a_move_makes_few_nodes_and_one_layout(show: Opener) -> None:
+@pytest.mark.parametrize("every", [1, 2])  # A key that is held moves it every second frame.
+def test_a_move_makes_few_nodes_and_one_layout(show: Opener, every: int) -> None:
     tab = show(digits("conv3", (1, 1)))
     tab.evaluate("byName.get('conv3').card.node.scrollIntoView()")
     settle(tab)
-    tab.evaluate(MOVE, 8)
+    tab.evaluate(MOVE, [8, every])
     settle(tab)
     session = tab.context.new_cdp_session(tab)
     session.send("Performance.enable")
     before = counts(session)
-    made = tab.evaluate(MOVE, MOVES)
+    made = tab.evaluate(MOVE, [MOVES, every])
     after = counts(session)
     # A strip in another order shows other maps at its places: none of its nodes moves.
     assert made["strips"] == 0
@@ -87,7 +93,7 @@ def test_what_is_out_of_sight_follows_when_moves_pause(show: Opener) -> None:
     settle(tab)
     first = tab.evaluate(lit)
     # One move, to the right.
-    assert tab.evaluate(MOVE, 1)["lit"] == first
+    assert tab.evaluate(MOVE, [1, 1])["lit"] == first
     settle(tab)
     assert tab.evaluate("cnncli.state.unit.at") == [1, 2]
     top, left, bottom, right = tab.evaluate("cnncli.field().conv1")

@@ -129,7 +129,9 @@ def number(text: str) -> float:
 
 
 def settle(tab: Any) -> None:
+    """Wait until the page is drawn; that of a network draws what is out of sight after a pause."""
     tab.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    tab.evaluate("globalThis.allDrawn?.()")
 
 
 def shown_value(tab: Any) -> float:

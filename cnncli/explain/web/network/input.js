@@ -29,11 +29,15 @@ function startNetworkInput() {
   };
 }
 
+/** The planes of the scores that stand beside the pad. */
+let padScores = null;
+
 /** The scores of the last layer that has some, which follow a drawing at once. */
 function drawPadScores(place) {
   const layer = layers.findLast(({ largest }) => largest.length > 0);
   place.hidden = !layer;
-  if (!layer) return;
+  if (!layer || layer.planes === padScores) return;
+  padScores = layer.planes;
   const lines = stripOrder(layer).map((index) => {
     const picture = layer.pictures[index];
     const { value } = valueAt(layer, picture.channels[0], 0, 0);

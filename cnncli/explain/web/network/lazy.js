@@ -12,16 +12,19 @@ const isSeen = new WeakMap();
 /** By panel what is to draw it, when changes pause or it comes in sight. */
 const postponed = new Map();
 const waiting = [];
-let pause = 0;
+let restTimer = 0;
+
+/** Milliseconds without a change, such as a stroke on the pad or the next step of a held key, before what can wait is drawn. */
+const PAUSE_MS = 50;
 
 const panelSight = new IntersectionObserver((entries) => {
   for (const { target, isIntersecting } of entries) {
     isSeen.set(target, isIntersecting);
     if (isIntersecting) drawPostponed(target);
   }
-}, NEAR_SIGHT);
+});
 
-/** Draw a panel at once while it is in sight, else after a whole frame without another change; a hidden tab has no frames. */
+/** Draw a panel at once while it is in sight, else after a pause; nobody waits for those of a hidden tab. */
 function drawPanel(panel, draw) {
   if (!isSeen.has(panel)) {
     isSeen.set(panel, true);
@@ -32,11 +35,12 @@ function drawPanel(panel, draw) {
     draw();
     return;
   }
+  // Each change begins with none, see `draw`.
+  if (!postponed.size) {
+    clearTimeout(restTimer);
+    restTimer = setTimeout(drawRest, PAUSE_MS);
+  }
   postponed.set(panel, draw);
-  cancelAnimationFrame(pause);
-  pause = requestAnimationFrame(() => {
-    pause = requestAnimationFrame(drawRest);
-  });
 }
 
 function drawPostponed(panel) {
@@ -63,9 +67,6 @@ document.addEventListener("visibilitychange", () => {
 function allDrawn() {
   return postponed.size ? new Promise((resolve) => waiting.push(resolve)) : Promise.resolve();
 }
-
-/** Milliseconds without a change, such as a stroke on the pad, after which what takes long to compute is drawn. */
-const PAUSE_MS = 80;
 
 /** By canvas or panel what is to be drawn when no more changes come. */
 const drawnAfterPause = new Map();

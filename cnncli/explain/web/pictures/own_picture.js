@@ -108,7 +108,7 @@ function titleOf(own) {
 }
 
 function showTitle(title) {
-  byId("title").textContent = title;
+  setText(byId("title"), title);
   const whole = `${title} – cnncli`;
   if (document.title !== whole) document.title = whole;
 }
