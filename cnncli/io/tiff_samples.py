@@ -125,9 +125,18 @@ class Layout:
         return _BANDS.get(self.photometric, 3)
 
     @property
+    def has_alpha(self) -> bool:
+        """Whether alpha follows the colours."""
+        is_told = self.extras[:1] in ((1,), (2,))
+        return is_told or (not self.extras and self.samples == self.colours + 1 == _RGBA)
+
+    @property
     def channels(self) -> int:
         """Channels of the picture once transparency is flattened, at the least."""
-        return 3 if self.colours > 1 else self.samples
+        if self.colours > 1:
+            return 3
+        # Further channels of a grey picture are measurements of their own.
+        return 1 if self.has_alpha else self.samples
 
     def problem(self) -> str | None:
         """Say why its samples are not read; None when they are."""
@@ -205,17 +214,15 @@ def read_tiff(image: TiffImagePlugin.TiffImageFile, stream: BinaryIO) -> Samples
     """
     layout = layout_of(image)
     array = _array(layout, image.tag_v2, stream)
-    colours, alpha, extras = layout.colours, None, layout.extras
+    colours = layout.colours
     if layout.samples < colours:
         raise ValueError(f"{layout.samples} samples per pixel, its colour has {colours}")
-    if extras[:1] in ((1,), (2,)) or (not extras and layout.samples == colours + 1 == _RGBA):
-        alpha = array[:, :, colours]
-    elif colours == 1:
-        # Further channels of a grey picture are measurements of their own.
-        colours = layout.samples
-    left_out = layout.samples - colours - (alpha is not None)
-    notes = (f"{left_out} further channels of the file left out",) if left_out else ()
-    return _scaled(layout, array[:, :, :colours], alpha, extras[:1] == (1,), notes)
+    alpha = array[:, :, colours] if layout.has_alpha else None
+    colours = layout.channels if colours == 1 else colours
+    left_out = layout.samples - colours - layout.has_alpha
+    channels = f"channel{'' if left_out == 1 else 's'}"
+    notes = (f"{left_out} further {channels} of the file left out",) if left_out else ()
+    return _scaled(layout, array[:, :, :colours], alpha, layout.extras[:1] == (1,), notes)
 
 
 def _scaled(

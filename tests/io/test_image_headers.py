@@ -24,6 +24,7 @@ def exif(orientation: int) -> Image.Exif:
     return found
 
 
+PLANES = {338: (2,), 284: (2,), 273: (8, 43), 279: (35, 35)}
 HEADERS: dict[str, bytes] = {
     "RGB": encoded(RGB, "PNG"),
     "grey": encoded(GREY, "PNG"),
@@ -44,6 +45,9 @@ HEADERS: dict[str, bytes] = {
         for bits, data in ((16, bytes(210)), (32, bytes(420)))
     },
     "two channels": tiff(7, 5, (8, 8), 1, bytes(70), extra={338: (0,)}),
+    "grey alpha of 16 bits": tiff(7, 5, (16, 16), 1, bytes(140), extra={338: (2,)}),
+    "grey alpha in planes": tiff(7, 5, (8, 8), 1, bytes(70), extra=PLANES),
+    "grey alpha and more": tiff(7, 5, (8, 8, 8), 1, bytes(105), extra={338: (2, 0)}),
     "16-bit colour": png(7, 5, 16, 2, [bytes(42)] * 5),
     "(H,W)": npy_bytes(GREY),
     "(H,W,C)": npy_bytes(RGB.astype(float)),

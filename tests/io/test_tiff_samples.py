@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from cnncli.io.images import read_bytes
 from tests.support.crafted import tiff
-from tests.support.picturefiles import refusal
+from tests.support.picturefiles import OPTIONS, refusal
 
 
 @pytest.mark.parametrize(
@@ -20,3 +21,13 @@ from tests.support.picturefiles import refusal
 )
 def test_tiff_that_is_not_read_is_named_for_what_it_is(data: bytes, words: str) -> None:
     assert words in str(refusal(data))
+
+
+@pytest.mark.parametrize(
+    ("extras", "words"), [((0,), "1 further channel"), ((0, 0), "2 further channels")]
+)
+def test_channels_left_out_are_counted(extras: tuple[int, ...], words: str) -> None:
+    bits = (8,) * (3 + len(extras))
+    data = tiff(1, 1, bits, 2, bytes(len(bits)), extra={338: extras})
+    notes = read_bytes(data, OPTIONS).notes
+    assert notes == (f"{words} of the file left out",)
