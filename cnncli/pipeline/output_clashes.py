@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Collection
+from dataclasses import replace
 
 from cnncli.errors import OptionError, quote
 from cnncli.io.urls import Location
-from cnncli.pipeline.output_names import OutputKind, OutputPattern
+from cnncli.pipeline.output_names import OutputKind, OutputPattern, Target
 from cnncli.pipeline.source import Source
 from cnncli.pipeline.templates import Template
 
@@ -49,22 +51,28 @@ def _template_without_clash(sources: Collection[Source], pattern: OutputPattern)
     """Return a template like the output that was asked for, of other names for all images."""
     mirrors = pattern.kind in (OutputKind.FOLDER, OutputKind.DEFAULT)
     is_mirrored = mirrors and any(source.below for source in sources)
-    for field, has_folder in (
-        ("stem", is_mirrored), ("stem", True), ("name", is_mirrored), ("name", True),
-    ):  # fmt: skip
-        names = {
-            (source.folder if has_folder else "", getattr(source, field)) for source in sources
-        }
-        if len(names) == len(sources):
-            break
-    else:
-        return None
-    folder, name = os.path.split(pattern.text)
+    given = pattern.text
     if pattern.kind is OutputKind.FOLDER:
         end = "layer" if pattern.layers else "filter" if pattern.op == "conv" else "op"
         format = "png" if pattern.format is None else pattern.format.name
-        folder = pattern.text.replace("{", "{{").replace("}", "}}")
-        name = f"{{stem}}-{{{end}}}.{format}"
+        folder = given.replace("{", "{{").replace("}", "}}")
+        given = os.path.join(folder, f"{{stem}}-{{{end}}}.{format}")
+    for text in (given, re.sub(r"\{(stem|name|dir):[^{}]*\}", r"{\1}", given)):
+        for field, has_folder in (
+            ("stem", is_mirrored), ("stem", True), ("name", is_mirrored), ("name", True),
+        ):  # fmt: skip
+            template = _with_fields(text, field, has_folder)
+            # Names are cut by formats such as {stem:.1s}, and made safe.
+            named = replace(pattern, kind=OutputKind.TEMPLATE, text=template)
+            files = (file for each in sources for file in Target(each, named).unknown_files())
+            if len({file.argument for file in files}) >= len(sources):
+                return template
+    return None
+
+
+def _with_fields(text: str, field: str, has_folder: bool) -> str:
+    """Return a template with a field in its name, and perhaps the folder of the image."""
+    folder, name = os.path.split(text)
     if has_folder and "dir" not in Template.parse(folder).fields:
         folder = os.path.join(folder, "{dir}")
     if field not in Template.parse(name).fields:

@@ -78,8 +78,8 @@ class Template:
         Parameters
         ----------
         values : dict
-            One for each field in use: an int for ``map``, else text. A ``dir`` of nothing takes
-            the slash behind it along.
+            One for each field in use: an int for ``map``, else text. A ``dir`` of nothing that
+            begins a part of the path takes the slash behind it along.
 
         Returns
         -------
@@ -91,7 +91,8 @@ class Template:
             at_root = False
             if field == "dir":
                 folder = safe_folder(format(values[field], spec or ""))
-                text, at_root = text + folder, not folder
+                at_root = not folder and (not text or text.endswith("/"))
+                text += folder
             elif field is not None:
                 text += safe_name(format(values[field], spec or ""))
         return text

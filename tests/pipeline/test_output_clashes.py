@@ -36,12 +36,15 @@ def count_files() -> int:
         ("-o 'out/{stem}.png'", "in/a.png other/a.gif"),
         ("-o 'out/{stem:>9}.png'", "in/a.png other/a.png"),
         ("-o '{{out}}/{stem}.png'", "in/a.png other/a.gif"),
+        ("-o 'out/{stem:.1s}.png'", "in/a.png in/ab.png"),
+        ("-o 'out/{dir:.1s}/{stem}.png'", "in/a.png inner/a.png"),
         ("-r -o out/", "tree"),
         ("-r", "tree"),
     ],
 )
 def test_the_hint_of_a_clash_names_what_works(words: str, images: str) -> None:
     make("in/a.png", "in/b.png", "in/a.gif", "other/a.gif", "other/a.png")
+    make("in/ab.png", "inner/a.png")
     make("tree/x/a.png", "tree/x/a.gif", "tree/y/b.png")
     given = shlex.split(f"{words} {images}")
     error = refused_untouched("pool", *given, code=2)
@@ -52,6 +55,12 @@ def test_the_hint_of_a_clash_names_what_works(words: str, images: str) -> None:
     recursive = ["-r"] if "-r" in given else []
     run_cli("pool", *recursive, *images.split(), "-o", hint[1], "--jobs", 1)
     assert count_files() - before == (3 if images == "tree" else 2)
+
+
+def test_names_that_no_template_tells_apart() -> None:
+    make("in/a_b.png", "in/a\\b.png")
+    error = refused_untouched("pool", "in/a_b.png", "in/a\\b.png", "-o", "out/", code=2)
+    assert "hint: another output folder for each: run cnncli once for each" in error
 
 
 @pytest.mark.parametrize("other", ["in/a.png", "./in/a.png", "in/../in/a.png", "link.png"])

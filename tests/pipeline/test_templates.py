@@ -38,6 +38,19 @@ def test_fill(text: str, expected: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("out/{dir}/{stem}.png", "out/cat.png"),
+        ("{dir}/{stem}.png", "cat.png"),
+        ("out/small-{dir}/{stem}.png", "out/small-/cat.png"),
+        ("out/{dir}{dir}/{stem}.png", "out/cat.png"),
+    ],
+)
+def test_a_folder_of_no_name(text: str, expected: str) -> None:
+    assert Template.parse(text).fill({**VALUES, "dir": ""}) == expected
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "{stem.__class__}.png",
