@@ -86,6 +86,8 @@ class ReportFile:
             If it cannot be written.
         """
 
+        # It may be the folder of results, none of which was written.
+        atomic.make_folder(self.path.parent)
         with atomic.open(self.path, overwrite=self.overwrite) as stream:
             if self._is_table:
                 stream.write(_rows([list(COLUMNS)]))

@@ -25,6 +25,7 @@ from cnncli.errors import (
     quote,
 )
 from cnncli.io.atomic import (
+    FOLDER_HINT,
     exists_problem,
     is_folder_name,
     is_special,
@@ -38,7 +39,7 @@ from cnncli.io.urls import Location, Url, is_url, parse_output
 from cnncli.pipeline.files_of_batch import Identity, InputFiles, hash64
 from cnncli.pipeline.layer_result import OutFile
 from cnncli.pipeline.output_clashes import clash_problem
-from cnncli.pipeline.output_names import OutputKind, OutputPattern, Target, is_device
+from cnncli.pipeline.output_names import OutputKind, OutputPattern, Target, is_device, output_folder
 from cnncli.pipeline.source import Source
 from cnncli.pipeline.templates import FIELDS, Template
 from cnncli.system.files import is_open, is_terminal_device
@@ -216,9 +217,14 @@ def check_file(path: Path, plan: OutputPlan, overwrite: bool) -> None:
     Raises
     ------
     CnnCliError
-        If it exists, is an input or an output of the plan, or its folder is none.
+        If it exists, is an input or an output of the plan, or its folder is none, nor that of the
+        results.
     """
-    _check_folder(path, may_be_made=False)
+    folder = output_folder(plan.targets.pattern.text)
+    is_with_results = folder is not None and os.path.realpath(folder) == os.path.realpath(
+        path.parent
+    )
+    _check_folder(path, may_be_made=is_with_results, hint="make it first")
     _is_to_be_written(path, OutputOptions(overwrite=overwrite), plan.inputs)
     if os.path.splitext(plan.targets.pattern.text)[1].lower() == path.suffix.lower():
         real = os.path.realpath(path)
@@ -420,7 +426,7 @@ def _check_no_input(path: Location, identity: Identity, inputs: Container[Identi
     if identity in inputs:
         raise OptionError(
             "is one of the inputs, which are never overwritten",
-            hint="-o another name",
+            hint="-o another name or folder, such as out/",
             path=path,
         )
 
@@ -436,7 +442,7 @@ def _refuse_terminal(path: Path, status: os.stat_result) -> None:
         raise OptionError("a terminal cannot show files", hint="--show", path=path)
 
 
-def _check_folder(path: Path, *, may_be_made: bool) -> None:
+def _check_folder(path: Path, *, may_be_made: bool, hint: str = FOLDER_HINT) -> None:
     if is_device(path):
         return
     folder = Path(os.path.realpath(path) if os.path.islink(path) else path).parent
@@ -445,7 +451,7 @@ def _check_folder(path: Path, *, may_be_made: bool) -> None:
     try:
         status = folder.stat()
     except FileNotFoundError:
-        raise no_folder_problem(path, folder=folder) from None
+        raise no_folder_problem(path, hint, folder) from None
     except OSError as error:
         raise write_problem(path, error) from error
     if not stat.S_ISDIR(status.st_mode):

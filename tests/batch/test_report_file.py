@@ -217,6 +217,16 @@ def test_reports_that_cannot_be_are_refused_before_the_work(
     assert words in refused_untouched("pool", "a.png", *given, "--report", name, code=code)
 
 
+@pytest.mark.parametrize("output", ["new/", "new/{stem}.png", "./new/sub/../"])
+@pytest.mark.parametrize("image", ["a.png", "broken.png"])
+def test_a_report_in_the_folder_of_results(output: str, image: str) -> None:
+    save("a.png", RGB)
+    Path("broken.png").write_bytes(b"no picture")
+    is_broken = image == "broken.png"
+    run_cli("pool", image, "-o", output, "--report", "new/r.json", code=int(is_broken))
+    assert load("new/r.json")["failed"] == int(is_broken)
+
+
 def test_a_report_to_a_device() -> None:
     save("a.png", RGB)
     Path("r.json").symlink_to("/dev/null")
