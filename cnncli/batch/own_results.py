@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
-from itertools import groupby
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import combinations, groupby
 
 from cnncli.batch.listing import ListedFile
 from cnncli.io.images import is_own_picture
@@ -14,8 +15,8 @@ class OwnResults:
     """Tells results from images; counts what it leaves out.
 
     A result is a picture that cnncli made, by the record in it, and that is named after another
-    file of its folder: ``cat-edge.png`` beside ``cat.jpg``. A folder of results alone is one of
-    images like any other.
+    file of its folder: ``cat-edge.png`` or ``edge-cat.png`` beside ``cat.jpg``. A folder of
+    results alone is one of images like any other.
     """
 
     def __init__(self) -> None:
@@ -31,7 +32,7 @@ class OwnResults:
         """
         for _, group in groupby(files, lambda file: os.path.dirname(file[0])):
             listed = list(group)
-            stems = {_stem(name) for name, _ in listed}
+            stems = Counter(_stem(name) for name, _ in listed)
             for file in listed:
                 if _is_named_after_another(_stem(file[0]), stems) and is_own_picture(file[0]):
                     self.left_out += 1
@@ -43,13 +44,24 @@ def _stem(name: str) -> str:
     return os.path.splitext(os.path.basename(name))[0]
 
 
-def _is_named_after_another(stem: str, stems: set[str]) -> bool:
-    """Tell whether a name begins with that of another file, and goes on with no letter.
+def _is_named_after_another(stem: str, stems: Mapping[str, int]) -> bool:
+    """Tell whether a name holds that of another file, with no letter before it or behind.
+
+    Parameters
+    ----------
+    stem : str
+    stems : mapping
+        How many files have which name, this one among them.
 
     Examples
     --------
-    >>> _is_named_after_another("cat-edge", {"cat"}), _is_named_after_another("cats", {"cat"})
-    (True, False)
+    >>> stems = {"cat": 1, "cat-edge": 1, "box-cat": 1, "cats": 1}
+    >>> [_is_named_after_another(stem, stems) for stem in stems]
+    [False, True, True, False]
     """
-    ends = (end for end, letter in enumerate(stem) if not letter.isalnum())
-    return any(stem[:end] in stems for end in ends)
+    if stems.get(stem, 0) > 1:
+        return True
+    ends = [end for end, letter in enumerate(stem) if not letter.isalnum()]
+    spans = combinations([-1, *ends, len(stem)], 2)
+    parts = (stem[before + 1 : end] for before, end in spans)
+    return any(part in stems for part in parts if part != stem)

@@ -110,6 +110,25 @@ def test_results_of_a_run_are_no_images_of_the_next(suffix: str) -> None:
     assert len(found("results")) == 4
 
 
+@pytest.mark.parametrize(
+    "name", ["edge-{stem}.png", "x_{name}.png", "my {stem} 2.png", "{stem}.png"]
+)
+def test_results_of_any_template_are_no_images_of_the_next_run(name: str) -> None:
+    for image in ("a.jpg", "b-2.jpg"):
+        save(image, np.zeros((9, 9), np.uint8))
+    conv = ("conv", ".", "--jobs", 1, "-f", "edge", "-o", name)
+    run_cli(*conv)
+    for option in ("--skip-existing", "--overwrite"):
+        assert "note: '.': 2 results of earlier runs left out" in run_cli(*conv, option).stderr
+    assert found(".") == ["a.jpg", "b-2.jpg"]
+
+
+def test_the_hint_of_a_result_that_is_an_image_names_a_folder() -> None:
+    save("a.png", np.zeros((9, 9), np.uint8))
+    error = refused("conv", ".", "-f", "edge", "-o", "{stem}.png", code=2)
+    assert "is one of the inputs" in error and "-o another name or folder, such as out/" in error
+
+
 def test_pictures_of_others_are_images_whatever_they_are_called() -> None:
     for name in ("a.png", "a-edge.png", "ab.png"):
         save(name, np.zeros((9, 9), np.uint8))
