@@ -376,16 +376,16 @@ def _norms(A: FloatArray, window: Window, p: float) -> FloatArray:
     magnitudes = np.abs(A)
     if np.isinf(p):
         return _extremes(magnitudes, window, np.maximum, 0.0)
-    far = _far_cells(magnitudes, window, p)
+    far_cells = _far_cells(magnitudes, window, p)
     # Window by window, so that a strip of rows has the bytes that the whole has.
-    scaled = reduce_windows(far, window, np.maximum, False) if far.any() else None
-    del far
+    far_windows = reduce_windows(far_cells, window, np.maximum, False) if far_cells.any() else None
+    del far_cells
     with np.errstate(over="ignore"):
         sums = reduce_windows(magnitudes ** A.dtype.type(p), window, np.add, 0.0)
         norms: FloatArray = sums ** A.dtype.type(1 / p)
-    return (
-        norms if scaled is None else np.where(scaled, _scaled_norms(magnitudes, window, p), norms)
-    )
+    if far_windows is None:
+        return norms
+    return np.where(far_windows, _scaled_norms(magnitudes, window, p), norms)
 
 
 def _far_cells(magnitudes: FloatArray, window: Window, p: float) -> NDArray[np.bool_]:

@@ -40,7 +40,7 @@ class LoadedArray:
     bias : ndarray, optional
         When the file held weights and bias.
     named : bool
-        False for numbers written as text.
+        False for numbers that came as text or as an array.
     builtin : bool
         True when it came by the name of a built-in filter.
 
@@ -132,7 +132,8 @@ class Filter:
     notes : tuple of str
         What was done to the weights, for the report.
     named : bool
-        Whether it came from a file or a built-in rather than from text.
+        Whether it is one filter from a file or a built-in: False for several that were stacked,
+        and for numbers that came as text or as an array.
     layout : {"hwio", "oihw"}
         How the array was read.
     source_shape : tuple of int
@@ -205,7 +206,7 @@ def from_array(array: Array, *, name: str = "filter", layout: str = "hwio") -> F
     >>> from_array(np.ones((8, 3, 5, 5)), layout="oihw").weights.shape
     (5, 5, 3, 8)
     """
-    return from_loaded(LoadedArray(array, plain_name(name), quote(name)), layout)
+    return from_loaded(LoadedArray(array, plain_name(name), quote(name), named=False), layout)
 
 
 def stack(filters: Sequence[Filter], *, lower: bool = False, dilated: bool = False) -> Filter:

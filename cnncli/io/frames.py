@@ -8,7 +8,7 @@ from PIL import Image
 
 from cnncli.errors import OptionError
 
-_FRAMES_COUNTED = 1_000
+_MOST_FRAMES_COUNTED = 1_000
 
 
 def select_frame(image: Image.Image, frame: int, name: str) -> None:
@@ -28,12 +28,12 @@ def select_frame(image: Image.Image, frame: int, name: str) -> None:
 
 
 def _frame_count(image: Image.Image) -> int:
-    """Count the frames, of a TIFF at most `_FRAMES_COUNTED`: Pillow's way takes quadratic time."""
+    """Count the frames; of a TIFF only so many, as Pillow's way takes quadratic time."""
     if image.format != "TIFF":
         return int(getattr(image, "n_frames", 1))
     count = 1
     with contextlib.suppress(Exception):
-        while count < _FRAMES_COUNTED:
+        while count < _MOST_FRAMES_COUNTED:
             image.seek(count)
             count += 1
     return count

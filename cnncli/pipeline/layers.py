@@ -180,7 +180,7 @@ def load_any_filter(given: FilterLike, layout: str) -> Filter:
     from cnncli.network.load import load_model
 
     if isinstance(given, np.ndarray):
-        return replace(from_array(given, layout=layout), named=False)
+        return from_array(given, layout=layout)
     text = os.fspath(given)
     path, name = split_layer(text)
     if not (is_network(path) and Path(path).is_file()):

@@ -101,8 +101,8 @@ class _Image:
         How often one did while it was alone, and was lost.
     late : bool
         Whether it took too long once.
-    is_first_try : bool
-        Whether it was sent to be written there, as if no lost worker had written any of its files.
+    worker_refuses_existing : bool
+        Whether it was sent to a worker that writes its files itself, and refuses those that exist.
     """
 
     task: Task
@@ -110,7 +110,7 @@ class _Image:
     begun: int = 0
     losses: int = 0
     late: bool = False
-    is_first_try: bool = False
+    worker_refuses_existing: bool = False
 
 
 @dataclass
@@ -208,7 +208,7 @@ class _Batch:
         """Make every check that needs no worker; return what is sent, or what became of it."""
         task, target = image.task, image.task.target
         shared = self.runner.shared and task.source.path is not None and not target.to_stdout
-        image.is_first_try = shared and not image.begun
+        image.worker_refuses_existing = shared and not image.begun
         if shared and image.begun:
             # Its guards were passed; what is there by now may be its own.
             return task, os.getcwd(), True
@@ -312,7 +312,7 @@ class _Batch:
 
     def _finish(self, image: _Image, outcome: Outcome, made: MadeFiles) -> Iterator[Done]:
         """Write what was made, unless the worker did."""
-        if image.is_first_try and image.begun > 1 and (outcome.error or outcome.skipped):
+        if image.worker_refuses_existing and image.begun > 1 and (outcome.error or outcome.skipped):
             # Dask gave it to another worker: this one may have met the files of the lost one.
             image.alone = True
             self.back.append(image)
