@@ -141,7 +141,8 @@ def test_a_sentence_names_what_counts_most_for_each_score(show: Opener, core: Co
     for text, score, k in zip(most, NAMES, (difference.argmax(), difference.argmin()), strict=True):
         named, map_, *gave = numbers_in(text)
         assert (named, map_) == (score, k)
-        assert gave == pytest.approx([sums[k, 3], 3, sums[k, 8], 8], rel=6e-3)
+        value = core.X[(0, *core.deciding(k), k)]
+        assert gave == pytest.approx([sums[k, 3], 3, sums[k, 8], 8, value], rel=6e-3)
 
 
 @pytest.mark.parametrize("layer", ["digit", "probability"])
@@ -165,7 +166,11 @@ def test_a_map_leads_to_its_unit_that_counts_most_and_back(
     assert tab.is_hidden("#to-comparison")
 
 
-SCORES = [("digit 3", "digit", 3, (0, 0)), ("digit 8", "digit", 8, (0, 0))]
+SCORES = [
+    ("probability 3", "probability", 3, (0, 0)),
+    ("digit 3", "digit", 3, (0, 0)),
+    ("digit 8", "digit", 8, (0, 0)),
+]
 UNIT = [("conv2 8 at 2, 1", "conv2", 8, (2, 1))]
 
 
@@ -221,8 +226,10 @@ def test_switching_a_map_off_tells_what_it_did_to_the_compared_scores(show: Open
     assert isinstance(digit, ConvLayer)
     now = digit.forward(without)[0]
     told = numbers_in(tab.text_content("#off-effect"))
+    share = network.node("probability").layer.forward(now)[0]
+    told_values = [(3, values["probability"], share), *((k, values["digit"], now) for k in NAMES)]
     expected = [
-        number for k in (3, 8) for number in (k, values["digit"][0, 0, 0, k], now[0, 0, 0, k])
+        number for k, *pair in told_values for number in (k, *(v[0, 0, 0, k] for v in pair))
     ]
     assert told == pytest.approx(expected, rel=1e-3)
     tab.get_by_role("button", name="Switch map 6 on again").click()
@@ -265,3 +272,30 @@ def test_a_picture_shows_which_pixels_speak_for_either_score(show: Opener, core:
     until(tab, f"((drawn) => {is_drawn})(({COLOURS})())")
     assert np.abs(tab.evaluate(COLOURS)).argmax() == most
     assert "red pixels speak for 3, blue ones for 8" in tab.text_content("#compared-key")
+
+
+def test_the_outlined_pixels_are_what_the_lower_score_lacks(show: Opener, core: Core) -> None:
+    tab = show_comparison(show, core)
+    until(tab, "!byId('missing').hidden")
+    X = core.picture.values()
+    ours, theirs = (gradient_of(core.network, X, "digit", k).input[0, ..., 0] for k in NAMES)
+    gain = (1 - X[0, ..., 0]) * (theirs - ours)
+    outlined = np.argwhere(gain >= gain.max() / 2)
+    scores = [f"{{ layer: 'digit', channel: {k}, at: [0, 0] }}" for k in reversed(NAMES)]
+    found = tab.evaluate(f"missingPixels({', '.join(scores)})")
+    assert sorted(found) == outlined.tolist()
+    row, col = np.unravel_index(gain.argmax(), gain.shape)
+    said = tab.text_content("#missing-text")
+    assert said.startswith("What 8 lacks:") and said.endswith(f"at row {row}, column {col}.")
+    # It is no word alone: with these pixels bright, the network sees more of an 8.
+    bright = X.copy()
+    bright[0, *outlined.T, 0] = 1
+    digit = dict(forward_layers(core.network, bright, core.network.names))["digit"][0, 0, 0]
+    assert digit[8] - digit[3] > -np.diff(core.total[::-1])[0]
+    tab.click("#to-pad")
+    assert tab.evaluate("document.activeElement === document.querySelector('#own-pad canvas')")
+    assert tab.get_attribute("#own-pen", "aria-expanded") == "true"
+    # Once it is open, the button leads to it all the same.
+    tab.focus("#against")
+    tab.click("#to-pad")
+    assert tab.evaluate("document.activeElement === document.querySelector('#own-pad canvas')")

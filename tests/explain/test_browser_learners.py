@@ -143,8 +143,13 @@ def test_a_stride_says_what_it_does(show: Opener) -> None:
     settle(tab)
     assert tab.text_content("#stride-note") == (
         "Stride 2 × 3: the window moves 2 rows down or 3 columns across at a time. "
-        "That makes 150 × 151 outputs; stride 1 makes 300 × 451."
+        "That makes 150 × 151 outputs; stride 1 makes 300 × 451. "
+        'Padding "same" shifts: the first window begins at row 0, column −1, '
+        "with stride 1 at row −1, column −1, so windows see other cells."
     )
+    tab.evaluate("cnncli.apply({ layer: { padding: [1, 1, 1, 1] } })")
+    settle(tab)
+    assert tab.text_content("#stride-note").endswith("stride 1 makes 300 × 451.")
 
 
 def test_the_number_of_rows_is_that_of_columns_while_they_are_equal(show: Opener) -> None:
@@ -293,7 +298,7 @@ def test_a_button_leads_to_the_brightest_output_nearby(show: Opener, kind: str) 
     values = np.abs(values) if kind == "absolute" else values
     levels = np.rint(255 * (values.clip(*range_) - range_[0]) / np.ptp(range_)).sum(axis=2)
     width = tab.evaluate("byId('output').clientWidth")
-    reach = max(3, round(12 * values.shape[1] / width))
+    reach = max(3, round(6 * values.shape[1] / width))
     near_by = levels[at[0] - reach : at[0] + reach + 1, at[1] - reach : at[1] + reach + 1]
     assert max(abs(row - at[0]), abs(col - at[1])) <= reach
     # A level that is halfway between two may round the other way.
@@ -308,3 +313,14 @@ def test_long_numbers_stay_in_their_panel(show: Opener) -> None:
     tab = show(page_data_of(*photo(), (297, 55)), **view)
     assert len(tab.text_content("#result .value td")) == len("-0.02353")
     assert tab.evaluate("byId('result').scrollWidth <= byId('result').clientWidth")
+
+
+def test_of_a_colour_picture_the_level_is_not_called_grey(show: Opener) -> None:
+    tab = show(page_data_of(*photo(), (107, 173)))
+    settle(tab)
+    said = tab.text_content(".drawn")
+    levels = tab.evaluate("shown.planes.map((p) => levelOf(p[107 * 451 + 173], shown.range))")
+    assert said == f"drawn as level {levels[0]}: 0 is no light, 255 full light of this colour"
+    assert 0 < levels[0] < 255 and len(levels) == 3
+    swatch = tab.locator(".drawn .swatch").evaluate("(node) => node.style.backgroundColor")
+    assert swatch == f"rgb({', '.join(map(str, levels))})"

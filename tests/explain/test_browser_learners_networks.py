@@ -45,7 +45,9 @@ def test_the_stack_leads_to_the_stride_and_a_sentence_tells_what_it_does(playgro
     settle(tab)
     assert tab.text_content("#stride-note") == (
         "Stride 2: the window moves 2 cells at a time. "
-        "That makes 48 × 48 outputs; stride 1 makes 96 × 96."
+        "That makes 48 × 48 outputs; stride 1 makes 96 × 96. "
+        'Padding "same" shifts: the first window begins at row 0, column 0, '
+        "with stride 1 at row −1, column −1, so windows see other cells."
     )
     facts = tab.locator(".card[data-layer=conv1] p.dim").all_text_contents()
     assert "⌊ ⌋ rounds down" in facts

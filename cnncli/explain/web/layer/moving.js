@@ -105,8 +105,8 @@ function startKeys() {
   });
 }
 
-/** A brightest output is looked for so far around the window: CSS pixels of the picture, as wide as a finger misses, or cells. */
-const NEAR = { pixels: 12, cells: 3 };
+/** A brightest output is looked for so far around the window: CSS pixels of the picture, or cells. */
+const NEAR = { pixels: 6, cells: 3 };
 
 /** Let a button lead to the brightest output near the window: a finger or a mouse can hardly hit it. */
 function startBrightestButton() {

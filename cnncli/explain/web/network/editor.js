@@ -84,7 +84,9 @@ function drawAnswer() {
 /** What changed settings did to the scores that were compared last, or else to the chosen unit. */
 function effectsText() {
   const scores = isPlayground ? [] : comparedScores();
-  const units = scores.length ? scores : view.trail.slice(0, 1).map(({ unit }) => unit);
+  // Of a softmax its share comes first.
+  const shares = scores.length && compared.chosen.layer !== compared.unit.layer ? [compared.chosen] : [];
+  const units = scores.length ? [...shares, ...scores] : view.trail.slice(0, 1).map(({ unit }) => unit);
   return units.map(effectText).filter(Boolean).join(" ");
 }
 

@@ -5,7 +5,7 @@
 /** Products of all layers up to which the page waits for gradients of some units: 150,000 take 2.5 ms for each. */
 const PROMPT_PRODUCTS = 1e6;
 
-/** By output of a layer, by key the shares of the pixels for its units. */
+/** By output of a layer, by key the gradients of its units for the pixels. */
 const sharesKnown = new WeakMap();
 
 /** Whether the gradients of a few units take no time. */
@@ -24,21 +24,34 @@ function sharesOfLayer({ layer }) {
 
 /** How much each pixel, times the gradient of a unit, adds to it: one plane of the input, its channels added up. */
 function pixelShares(unit) {
-  const known = sharesOfLayer(unit);
-  const key = gradientKey(unit);
-  if (!known.has(key)) known.set(key, computeShares(unit));
-  return known.get(key);
+  return pixelSums(unit, (value) => value);
 }
 
-function computeShares(unit) {
+/** How much a unit would grow, by its gradient, if a pixel were as bright as can be: for each pixel. */
+function brighteningGains(unit) {
+  return pixelSums(unit, (value) => state.input.range.hi - value);
+}
+
+/** For each pixel an amount of its value times the gradient of a unit, its channels added up. */
+function pixelSums(unit, amountOf) {
+  const [known, key] = [sharesOfLayer(unit), gradientKey(unit)];
   const settings = layers.map((layer) => layer.settings ?? {});
-  const found = networkGradients(layers, settings, unit)?.get("input");
+  if (!known.has(key)) known.set(key, networkGradients(layers, settings, unit)?.get("input").planes ?? []);
   const { planes } = byName.get("input").output;
-  const shares = new Float64Array(planes[0].length);
-  found?.planes.forEach((plane, channel) => {
-    for (let cell = 0; cell < shares.length; cell += 1) shares[cell] += plane[cell] * planes[channel][cell];
+  const sums = new Float64Array(planes[0].length);
+  known.get(key).forEach((plane, channel) => {
+    for (let cell = 0; cell < sums.length; cell += 1) sums[cell] += plane[cell] * amountOf(planes[channel][cell]);
   });
-  return shares;
+  return sums;
+}
+
+/** The pixels [row, column] that would help a score most against another one if they were bright; the largest gain first. */
+function missingPixels(score, other) {
+  const [gains, others] = [score, other].map(brighteningGains);
+  const width = byName.get("input").shape[1];
+  const found = Array.from(gains, (gain, cell) => ({ at: [Math.floor(cell / width), cell % width], gain: gain - others[cell] }));
+  const sorted = sortedBySize(found.filter(({ gain }) => gain > 0), ({ gain }) => gain);
+  return sorted.filter(({ gain }) => gain >= sorted[0].gain / 2).map(({ at }) => at);
 }
 
 /** Draw what a unit looked at, about so large; before its gradients are known the input alone. */
@@ -87,7 +100,11 @@ function fillSharesPanel(unit) {
   const { shape } = byName.get("input");
   const place = `row ${Math.floor(best / shape[1])}, column ${best % shape[1]}`;
   const rule = `Each pixel times the gradient of ${gradientName(told)}: red pixels raise it, blue ones lower it.`;
-  byId("looked-text").textContent = shares[best] ? `${rule} Most: ${place}, ${signedText(shares[best])}.` : `No pixel changes ${gradientName(told)}.`;
+  const end = view.trail[view.trail.length - 1].unit;
+  const isElsewhere = end.layer === "input" && end.at[0] * shape[1] + end.at[1] !== best;
+  const other = isElsewhere ? ` That is by all ways together; the trail, the strongest step at each layer, ends at row ${end.at[0]}, column ${end.at[1]}.` : "";
+  const most = `${rule} Most: ${place}, ${signedText(shares[best])}.${other}`;
+  byId("looked-text").textContent = shares[best] ? most : `No pixel changes ${gradientName(told)}.`;
   byId("looked-picture").hidden = !shares[best];
   drawPixelShares(byId("looked-picture"), told, LOOKED_SIZE);
 }

@@ -24,6 +24,10 @@ function startComparison() {
   });
   byId("raise-own").addEventListener("click", () => showWeights({}));
   startArrows(byId("comparison-table"), () => 1, false);
+  byId("to-pad").addEventListener("click", () => {
+    if (byId("own-pad").hidden) byId("own-pen").click();
+    else byId("own-pad").querySelector("canvas").focus();
+  });
   byId("to-comparison").addEventListener("click", () => {
     apply({ ...changesFor(compared.chosen), against: compared.other });
     byId("against").focus();
@@ -71,22 +75,36 @@ function drawComparison(chosen) {
   byId("raise-other").textContent = `for more of ${name(other)}`;
   byId("raise-own").textContent = `for more of ${name(unit.channel)}`;
   drawDifferences(found, [name(unit.channel), name(other)]);
-  drawComparedPixels(unit, other);
+  drawComparedPixels(unit, other, found.total);
 }
 
-/** Draw which pixels speak for the chosen score and which for the other one, where gradients take no time. */
-function drawComparedPixels(unit, other) {
+/**
+ * Draw which pixels speak for the chosen score and which for the other one, where gradients take no time; and outline
+ * those that the lower one of the scores lacks, where they can be drawn.
+ */
+function drawComparedPixels(unit, other, total) {
   const canvas = byId("compared-picture");
   canvas.hidden = byId("compared-key").hidden = !isPrompt();
+  byId("missing").hidden ||= canvas.hidden;
   if (canvas.hidden) return;
   const names = [unit.channel, other].map((channel) => channelName(byName.get(unit.layer), channel));
   byId("compared-key").textContent = `The picture: red pixels speak for ${names[0]}, blue ones for ${names[1]}. It is each pixel times the gradient of their difference.`;
   canvas.setAttribute("aria-label", `The pixels that speak for ${names.join(" and for ")}`);
   sizeCanvas(canvas, byName.get("input"), COMPARED_PIXELS);
   drawAfterPause(canvas, () => {
-    const [ours, theirs] = [unit, { ...unit, channel: other }].map(pixelShares);
+    const scores = [unit, { ...unit, channel: other }];
+    const [ours, theirs] = scores.map(pixelShares);
     const { cell, width, height } = mapSize(byName.get("input"), COMPARED_PIXELS);
-    drawCells(prepareCanvas(canvas, width, height), sharesPicture(ours.map((share, index) => share - theirs[index])), cell);
+    const context = prepareCanvas(canvas, width, height);
+    drawCells(context, sharesPicture(ours.map((share, index) => share - theirs[index])), cell);
+    const lower = total[0] < total[1] ? 0 : 1;
+    const isTold = canDraw(state.input) && total[0] !== total[1];
+    const missing = isTold ? missingPixels(scores[lower], scores[1 - lower]) : [];
+    byId("missing").hidden = !missing.length;
+    if (!missing.length) return;
+    outlineGroup(context, missing, cell, view.colours.window, view.colours.halo, 1.5);
+    const [row, col] = missing[0];
+    byId("missing-text").textContent = `What ${names[lower]} lacks: bright pixels in the outline, most of all at row ${row}, column ${col}.`;
   });
 }
 
@@ -94,14 +112,17 @@ function drawComparedPixels(unit, other) {
 function drawDifferences(found, names) {
   const [score, source] = [compared.unit.layer, byName.get(byName.get(compared.unit.layer).inputs[0])];
   const deciding = decidingUnits(compared.unit, compared.other);
-  const placeOf = (channel) => (deciding.has(channel) ? cornerText(source.shape, deciding.get(channel).at) : "");
+  const placeOf = (channel) => {
+    const place = deciding.has(channel) && cornerText(source.shape, deciding.get(channel).at);
+    return place ? `${place}, of value ${numberText(unitValue(deciding.get(channel)), 3)}` : "";
+  };
   const mapOf = ({ channel }) => ({ name: channelName(source, channel), place: placeOf(channel) });
   byId("comparison-text").textContent = whyText(found, names, mapOf);
   const looked = isPrompt()
     ? "Beside each map is what its outlined cell looked at: red pixels raise it, blue ones lower it."
     : "Beside each map is the input with the part that its outlined cell sees.";
   byId("comparison-key").textContent =
-    `${score} adds up the maps of ${source.name}, each times its weights for ${names[0]} or for ${names[1]}. ${looked} A click on a map leads to that cell.`;
+    `${score} adds up the maps of ${source.name}, each times its weights for ${names[0]} or for ${names[1]}; the largest difference stands first. ${looked} A click on a map leads to that cell.`;
   replaceItems(byId("comparison-table"), comparisonRows(found, names, deciding, source));
 }
 

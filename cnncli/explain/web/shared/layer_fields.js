@@ -95,13 +95,13 @@ function windowFields() {
 /** What a stride above 1 does to the output of a layer whose input is `size`, in words; "" of stride 1. */
 function strideText({ op, kernel, stride, padding, dilation, ceil }, size) {
   if (stride.every((step) => step === 1)) return "";
-  const [own, all] = [stride, [1, 1]].map((steps) => {
-    const { rows, cols } = placeWindow(size, kernel, steps, padding, dilation, op === "pool" && ceil);
-    return `${rows.out} × ${cols.out}`;
-  });
+  const [own, all] = [stride, [1, 1]].map((steps) => placeWindow(size, kernel, steps, padding, dilation, op === "pool" && ceil));
+  const outText = ({ rows, cols }) => `${rows.out} × ${cols.out}`;
+  const firstText = ({ rows, cols }) => `row ${numberText(-rows.begin)}, column ${numberText(-cols.begin)}`;
+  const shift = firstText(own) === firstText(all) ? "" : ` Padding "${padding}" shifts: the first window begins at ${firstText(own)}, with stride 1 at ${firstText(all)}, so windows see other cells.`;
   const isSame = stride[0] === stride[1];
   const steps = isSame ? `${stride[0]} cells` : `${countText(stride[0], "row")} down or ${countText(stride[1], "column")} across`;
-  return `Stride ${isSame ? stride[0] : stride.join(" × ")}: the window moves ${steps} at a time. That makes ${own} outputs; stride 1 makes ${all}.`;
+  return `Stride ${isSame ? stride[0] : stride.join(" × ")}: the window moves ${steps} at a time. That makes ${outText(own)} outputs; stride 1 makes ${outText(all)}.${shift}`;
 }
 
 function poolMode() {

@@ -315,8 +315,7 @@ function rowElement(label, text, kind) {
 /** The level and colour at which the value is drawn. */
 function levelElement({ range, table, drawn }, value) {
   const swatch = element("span", { class: "swatch" });
-  const colour = drawn.every(Number.isFinite) ? cellColour([value], range, table) : NOT_FINITE;
-  swatch.style.backgroundColor = `rgb(${colour.join(" ")})`;
+  swatch.style.backgroundColor = `rgb(${cellColour(drawn, range, table).join(" ")})`;
   return element("p", { class: "drawn dim" }, swatch, levelText({ range, table, drawn }, value));
 }
 
@@ -324,7 +323,8 @@ function levelElement({ range, table, drawn }, value) {
 function levelText({ range, table, drawn }, value) {
   const { kind, lo, hi } = range;
   const size = kind === "abs" ? Math.abs(value) : value;
-  const [low, high] = table ? ["blue", "red"] : ["black", "white"];
+  const isColour = drawn.length > 1;
+  const [low, high] = table ? ["blue", "red"] : isColour ? ["no light", "full light"] : ["black", "white"];
   if (!Number.isFinite(value)) {
     const what = Number.isNaN(value) ? "not a number" : "infinite";
     return `${what}: drawn in magenta, and as ${size > 0 ? high : low} on sheets of cnncli`;
@@ -332,7 +332,7 @@ function levelText({ range, table, drawn }, value) {
   if (!drawn.every(Number.isFinite)) return "drawn in magenta: another colour here is NaN or infinite";
   if (size < lo && lo < hi) return `below ${numberText(lo)}, where the range begins: drawn as ${low}`;
   if (size > hi && lo < hi) return `above ${numberText(hi)}, where the range ends: drawn as ${high}`;
-  if (!table) return `drawn as grey level ${levelOf(value, range)}: 0 is black, 255 white`;
+  if (!table) return `drawn as ${isColour ? "" : "grey "}level ${levelOf(value, range)}: 0 is ${low}, 255 ${high}${isColour ? " of this colour" : ""}`;
   if (lo === hi) return `drawn as ${kind === "symmetric" ? "white" : low}`;
   // The table is white in the middle of its range.
   const middle = (lo + hi) / 2;
