@@ -1,32 +1,44 @@
-"""Which axes and channels the array of an image may have. Reads no array."""
+"""Which axes and channels images may have, arrays above all. Reads no array."""
 
 from __future__ import annotations
 
 from cnncli.errors import CHANNELS_FIRST, ShapeError
+from cnncli.io.frames import refuse_frame
 from cnncli.io.read_options import ReadOptions
 
 
-def check_axes(shape: tuple[int, ...], options: ReadOptions, name: str) -> None:
-    """Refuse other axes, and other channels where it is known how many there must be.
+def array_sizes(
+    shape: tuple[int, ...], options: ReadOptions, name: str
+) -> tuple[int, int, int, int]:
+    """Return the (N, H, W, C) of an array that is read as images.
 
     Parameters
     ----------
     shape : tuple of int
         Of the array, as it is stored.
     options : ReadOptions
-        Its ``gray``, ``channels`` and ``array_channels`` say which channels are wanted.
+        Its ``gray``, ``channels`` and ``array_channels`` say which channels are wanted; it has no
+        ``frame`` but 0, for a single image.
     name : str
         Of the file.
+
+    Returns
+    -------
+    (int, int, int, int)
 
     Raises
     ------
     ShapeError
-        With the call of numpy that turns the array into one that fits, where there is one.
+        For other axes, and for other channels where it is known how many there must be: with the
+        call of numpy that turns the array into one that fits, where there is one.
+    OptionError
+        For another frame.
 
     Examples
     --------
-    >>> check_axes((4, 6, 3), ReadOptions(channels=3), "x.npy")
-    >>> check_axes((3, 4, 6), ReadOptions(channels=3), "x.npy")
+    >>> array_sizes((4, 6, 3), ReadOptions(channels=3), "x.npy")
+    (1, 4, 6, 3)
+    >>> array_sizes((3, 4, 6), ReadOptions(channels=3), "x.npy")
     Traceback (most recent call last):
     cnncli.errors.ShapeError: 'x.npy': an array of 3 channels is needed, got shape (3, 4, 6)
     """
@@ -39,6 +51,19 @@ def check_axes(shape: tuple[int, ...], options: ReadOptions, name: str) -> None:
         count = "1 or 3" if options.gray else needed or options.channels
         text = f"an array of {count} channel{'' if count == 1 else 's'} is needed"
         raise ShapeError(f"{text}, got shape {shape}", hint=hint, path=name)
+    n, height, width, channels = shape if len(shape) == 4 else (1, *shape, 1)[:4]
+    refuse_frame(options.frame, n > 1, "an array", name)
+    return n, height, width, channels
+
+
+def check_luminance(channels: int, name: str) -> None:
+    """Refuse an image that has no luminance."""
+    if channels not in (1, 3):
+        raise ShapeError(
+            f"a picture that is to be grey must have 1 or 3 channels, got {channels}",
+            hint="--gray asks for grey, and so does a network that takes grey pictures",
+            path=name,
+        )
 
 
 def _channels(shape: tuple[int, ...]) -> int:

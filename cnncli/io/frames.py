@@ -27,6 +27,16 @@ def select_frame(image: Image.Image, frame: int, name: str) -> None:
         raise OptionError(f"{need}, got {frame}", path=name) from error
 
 
+def refuse_frame(frame: int | None, has_several: bool, what: str, name: str) -> None:
+    """Refuse ``--frame`` for what is read whole; 0 is taken where there is one image or page."""
+    if frame is not None and (frame or has_several):
+        raise OptionError(
+            f"--frame picks one frame of a picture, {what} is read whole",
+            hint="leave --frame away",
+            path=name,
+        )
+
+
 def _frame_count(image: Image.Image) -> int:
     """Count the frames; of a TIFF only so many, as Pillow's way takes quadratic time."""
     if image.format != "TIFF":
@@ -39,8 +49,8 @@ def _frame_count(image: Image.Image) -> int:
     return count
 
 
-def frame_notes(image: Image.Image) -> tuple[str, ...]:
-    """Say how many frames there are, of which the first is read."""
+def frame_notes(image: Image.Image, is_own: bool = False) -> tuple[str, ...]:
+    """Say how many frames there are, of which the first is read, also of values of our own."""
     if image.format == "ICO":
         sizes = len(image.info.get("sizes", ()))
         return (f"largest of {sizes} pictures in the file",) if sizes > 1 else ()
@@ -52,4 +62,5 @@ def frame_notes(image: Image.Image) -> tuple[str, ...]:
     except Exception:
         # The first frame is whole; a later one that is broken only hides their number.
         count = "several"
-    return (f"first of {count} frames (--frame N picks another)",)
+    whole = "; --as-values reads all" if is_own else ""
+    return (f"first of {count} frames (--frame N picks another{whole})",)

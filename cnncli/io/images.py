@@ -13,8 +13,8 @@ import numpy as np
 from PIL import ImageColor
 
 from cnncli._dataclass import dataclass
-from cnncli.errors import FileProblem, OptionError, ShapeError, quote
-from cnncli.io.array_axes import check_axes, order_notes
+from cnncli.errors import FileProblem, OptionError, quote
+from cnncli.io.array_axes import array_sizes, check_luminance, order_notes
 from cnncli.io.limits import check_input_bytes, check_pixels
 from cnncli.io.npy import is_npy, is_zip, read_npy, read_npy_header
 from cnncli.io.photo_metadata import PhotoMetadata
@@ -25,7 +25,7 @@ from cnncli.io.pillow_reader import (
     header_shape,
     process_quiet,
 )
-from cnncli.io.read_options import ReadOptions, Restore
+from cnncli.io.read_options import ReadOptions, Restore, Sides
 from cnncli.io.regular_files import fault_text, open_regular
 from cnncli.io.resize import full_size, resize, resize_notes
 from cnncli.io.samples import INTEGERS_NOTE, Samples, flattened
@@ -222,14 +222,18 @@ def read_batch_shape(path: Path, options: ReadOptions) -> tuple[int, int, int, i
         if kind != "NPY":
             n, height, width, channels = 1, *header_shape(stream, kind, options, name)
         else:
-            shape = read_npy_header(path, name=name).shape
-            check_axes(shape, options, name)
-            full = shape if len(shape) == 4 else (1, *shape, 1)[:4]
-            n, height, width, channels = full
+            check_input_bytes(os.fstat(stream.fileno()).st_size, options.max_input_bytes, name)
+            n, height, width, channels = array_sizes(
+                read_npy_header(path, name=name).shape, options, name
+            )
     if options.size is not None:
-        height, width = full_size(options.size, (height, width))
-    channels = 1 if options.gray else channels
-    return n, height, width, channels if kind == "NPY" else options.channels or channels
+        height, width = _new_size(n, (height, width), options.size, options, name)
+    if options.gray:
+        check_luminance(channels, name)
+        channels = 1
+    if kind != "NPY" and _is_to_change(channels, options.channels):
+        channels = options.channels or channels
+    return n, height, width, channels
 
 
 def is_own_picture(path: str) -> bool:
@@ -400,9 +404,7 @@ def _restored(samples: Samples, restore: Restore, name: str) -> np.ndarray:
 
 
 def _from_array(array: np.ndarray, options: ReadOptions, name: str) -> Picture:
-    check_axes(array.shape, options, name)
-    channels = array[:, :, np.newaxis] if array.ndim == 2 else array
-    batch = channels if array.ndim == 4 else channels[np.newaxis]
+    batch = array.reshape(array_sizes(array.shape, options, name))
     if batch.dtype.name not in _ARRAY_SCALES:
         check_decoded(batch.size * (8 if _is_wide(batch.dtype) else 4), options, name)
     pixels, scale = _array_pixels(batch)
@@ -415,11 +417,19 @@ def _from_array(array: np.ndarray, options: ReadOptions, name: str) -> Picture:
     return _prepared(Picture(pixels, scale, False, array.ndim == 4, notes, name), options)
 
 
+def _new_size(
+    n: int, stored: tuple[int, int], size: Sides, options: ReadOptions, name: str
+) -> tuple[int, int]:
+    """Return the rows and columns that images are resized to, unless these are too many."""
+    height, width = full_size(size, stored)
+    check_pixels(n * height * width, options.max_pixels, name)
+    return height, width
+
+
 def _prepared(picture: Picture, options: ReadOptions) -> Picture:
     if options.size is not None:
-        n, *stored, _ = picture.pixels.shape
-        size = full_size(options.size, (stored[0], stored[1]))
-        check_pixels(n * size[0] * size[1], options.max_pixels, picture.name)
+        n, *stored, _ = picture.shape
+        size = _new_size(n, (stored[0], stored[1]), options.size, options, picture.name)
         photo = picture.photo_metadata
         if photo.alpha is not None:
             batch = photo.alpha[np.newaxis, :, :, np.newaxis]
@@ -439,13 +449,17 @@ def _prepared(picture: Picture, options: ReadOptions) -> Picture:
 
 def _with_channels(picture: Picture, wanted: int | None) -> Picture:
     """Make a grey picture colour or the reverse, as a network wants it."""
-    if wanted is None or (picture.shape[3], wanted) not in ((1, 3), (3, 1)):
+    if wanted is None or not _is_to_change(picture.shape[3], wanted):
         return picture
     if wanted == 1:
         picture = _luminance(picture)
     else:
         picture = replace(picture, pixels=np.repeat(picture.pixels, 3, axis=3))
     return replace(picture, notes=(*picture.notes, CHANNEL_NOTES[wanted]))
+
+
+def _is_to_change(channels: int, wanted: int | None) -> bool:
+    return (channels, wanted) in ((1, 3), (3, 1))
 
 
 def _array_pixels(array: np.ndarray) -> tuple[np.ndarray, float]:
@@ -465,12 +479,7 @@ def _luminance(picture: Picture) -> Picture:
     n, height, width, channels = picture.shape
     if channels == 1:
         return picture
-    if channels != 3:
-        raise ShapeError(
-            f"a picture that is to be grey must have 1 or 3 channels, got {channels}",
-            hint="--gray asks for grey, and so does a network that takes grey pictures",
-            path=picture.name,
-        )
+    check_luminance(channels, picture.name)
     grey = np.empty((n, height, width, 1), picture.dtype)
     weights = np.array(_LUMINANCE, picture.dtype)
     for top in range(0, height, _ROWS):

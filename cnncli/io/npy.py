@@ -99,7 +99,7 @@ def is_zip(head: bytes) -> bool:
 
 
 def read_npy_header(source: Source, *, name: str) -> ArrayHeader:
-    """Read the header of a ``.npy`` file and nothing else.
+    """Read the header of a ``.npy`` file, and hold it against the length of the file.
 
     Parameters
     ----------
@@ -111,7 +111,8 @@ def read_npy_header(source: Source, *, name: str) -> ArrayHeader:
     Raises
     ------
     FileProblem
-        If it is no ``.npy`` file of versions 1.0 to 3.0, or holds anything but plain numbers.
+        If it is no ``.npy`` file of versions 1.0 to 3.0, holds anything but plain numbers, or is
+        cut off.
 
     Examples
     --------
@@ -121,7 +122,7 @@ def read_npy_header(source: Source, *, name: str) -> ArrayHeader:
     (3, 3)
     """
     with opened(source, name) as stream:
-        return read_header(stream, name)
+        return _checked_header(source, stream, name)
 
 
 def read_npy(source: Source, *, name: str, max_bytes: int = DEFAULT_MAX_BYTES) -> np.ndarray:
@@ -154,15 +155,20 @@ def read_npy(source: Source, *, name: str, max_bytes: int = DEFAULT_MAX_BYTES) -
     [[1, 2], [3, 4]]
     """
     with opened(source, name) as stream:
-        header = read_header(stream, name)
-        size = len(source) if isinstance(source, bytes) else os.fstat(stream.fileno()).st_size
-        check_length(header, size, name)
-        if size > header.offset + max_bytes:
+        header = _checked_header(source, stream, name)
+        if header.nbytes > max_bytes:
             raise FileProblem(f"{header.nbytes} bytes, at most {max_bytes} are read", path=name)
         try:
             return tidy(_raw_data(source, stream, header), header)
         except (OSError, ValueError, MemoryError) as error:
             raise unreadable(name, error) from error
+
+
+def _checked_header(source: Source, stream: BinaryIO, name: str) -> ArrayHeader:
+    header = read_header(stream, name)
+    size = len(source) if isinstance(source, bytes) else os.fstat(stream.fileno()).st_size
+    check_length(header, size, name)
+    return header
 
 
 def opened(source: Source, name: str) -> contextlib.AbstractContextManager[BinaryIO]:

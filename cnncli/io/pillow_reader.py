@@ -22,7 +22,7 @@ from PIL import Image, UnidentifiedImageError, features
 from cnncli.errors import CnnCliError, FileProblem
 from cnncli.io.deep_samples import bits_of_file, has_deep_colour, raw_mode, read_deep_colour
 from cnncli.io.fast_codecs import decode_jpeg
-from cnncli.io.frames import frame_notes, select_frame
+from cnncli.io.frames import frame_notes, refuse_frame, select_frame
 from cnncli.io.jpeg2000 import check_jpeg2000, white_of_jpeg2000
 from cnncli.io.limits import check_pixels, too_large
 from cnncli.io.photo_metadata import read_photo_metadata
@@ -186,8 +186,8 @@ def header_shape(
     image: Any
     try:
         with _opened(stream, kind) as image:
-            if options.frame is not None:
-                select_frame(image, options.frame, name)
+            _select_frame(image, options, name)
+            _check_colour(image, name)
             check_pixels(image.width * image.height, options.max_pixels, name)
             channels = 1 if image.mode in _GREY_MODES or image.mode.startswith("I") else 3
             size = image.height, image.width
@@ -243,14 +243,34 @@ def _opened(stream: BinaryIO, kind: str) -> Image.Image:
     return image
 
 
+def _select_frame(image: Image.Image, options: ReadOptions, name: str) -> None:
+    """Go to the frame that was asked for, of what is read frame by frame."""
+    if options.frame is None:
+        return
+    if options.restore is not None and _holds_pages(image):
+        several = getattr(image, "is_animated", False)
+        refuse_frame(options.frame, several, "a file of values", name)
+    select_frame(image, options.frame, name)
+
+
+def _holds_pages(image: Image.Image) -> bool:
+    """Whether the pages of a picture are the values of one result."""
+    return image.mode == "F" and "shape" in _record(image)
+
+
+def _check_colour(image: Image.Image, name: str) -> None:
+    if image.mode == "LAB":
+        raise FileProblem("CIE L*a*b* colour is not read, save it as RGB first", path=name)
+
+
 def _decode(stream: BinaryIO, kind: str, options: ReadOptions, name: str) -> Samples:
     with _opened(stream, kind) as image:
-        if options.frame is not None:
-            select_frame(image, options.frame, name)
+        _select_frame(image, options, name)
+        _check_colour(image, name)
         check_pixels(image.width * image.height, options.max_pixels, name)
         if (other := _other_samples(image, stream, kind, options, name)) is not None:
             notes = resize_notes(other.colour.shape[:2], options.size, options.fit) + other.notes
-            notes += frame_notes(image) if options.frame is None else ()
+            notes += frame_notes(image, _holds_pages(image)) if options.frame is None else ()
             record = {} if options.restore is None else _record(image)
             photo_metadata = read_photo_metadata(image, other.bits)
             return replace(other, notes=notes, record=record, photo_metadata=photo_metadata)
@@ -268,7 +288,7 @@ def _decode(stream: BinaryIO, kind: str, options: ReadOptions, name: str) -> Sam
         notes += _turned_upright(image)
         width, height = stored if image.size == decoded else stored[::-1]
         notes += resize_notes((height, width), options.size, options.fit)
-        samples = _samples(image, layout, name)
+        samples = _samples(image, layout)
         samples = samples if white is None else replace(samples, scale=white)
         samples = replace(samples, photo_metadata=read_photo_metadata(image, samples.bits))
         if options.restore is not None:
@@ -331,9 +351,9 @@ def _own_layout(image: Any, name: str) -> Layout | None:
 def _with_record(samples: Samples, image: Image.Image, options: ReadOptions, name: str) -> Samples:
     """Add what the picture says of its own making, and all pages of a float TIFF."""
     record = _record(image)
-    shape = record.get("shape")
-    if image.mode != "F" or shape is None:
+    if not _holds_pages(image):
         return replace(samples, record=record)
+    shape = record["shape"]
     n, height, width, channels = (int(size) for size in shape)
     # One page is one channel of one image, and every page is checked against the first.
     if min(n, channels) < 1 or samples.colour.shape[:2] != (height, width):
@@ -399,11 +419,9 @@ def _tiff_tag(image: Image.Image, tag: int, default: Any) -> Any:
     return getattr(image, "tag_v2", {}).get(tag, default)
 
 
-def _samples(image: Image.Image, layout: str, name: str) -> Samples:
+def _samples(image: Image.Image, layout: str) -> Samples:
     if image.mode.startswith("I") or image.mode == "F":
         return _single_samples(image, layout)
-    if image.mode == "LAB":
-        raise FileProblem("CIE L*a*b* colour is not read, save it as RGB first", path=name)
     key = image.info.get("transparency")
     palette = image.mode in ("P", "PA")
     alpha = image.mode[-1] in "Aa" or (palette and key is not None)

@@ -10,7 +10,7 @@ from PIL import Image, PngImagePlugin
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
-from cnncli.errors import FileProblem, ShapeError
+from cnncli.errors import CnnCliError, FileProblem, ShapeError
 from cnncli.io.images import read_image, read_shape
 from cnncli.io.read_options import ReadOptions
 from tests.support.crafted import png, tiff
@@ -92,6 +92,47 @@ def test_header_of_a_picture_too_large(tmp_path: Path) -> None:
     path.write_bytes(HEADERS["RGB"])
     with pytest.raises(FileProblem, match="35 pixels, the limit is 34"):
         read_shape(path, ReadOptions(max_pixels=34))
+
+
+@pytest.mark.parametrize(
+    ("data", "options", "words"),
+    [
+        (HEADERS["two channels"], ReadOptions(gray=True), "must have 1 or 3 channels, got 2"),
+        (HEADERS["(N,H,W,C)"], ReadOptions(gray=True), "an array of 1 or 3 channels is needed"),
+        (HEADERS["(H,W,C)"][:-1], OPTIONS, "cut off"),
+        (HEADERS["(H,W,C)"], ReadOptions(max_input_bytes=100), "the limit of 100 bytes"),
+        (HEADERS["(H,W)"], ReadOptions(frame=1), "an array is read whole"),
+        (HEADERS["(N,H,W,C)"], ReadOptions(frame=0), "an array is read whole"),
+        (HEADERS["RGB"], ReadOptions(size=(9, 9), max_pixels=80), "81 pixels, the limit is 80"),
+        (tiff(1, 1, (8, 8, 8), 8, bytes(3)), OPTIONS, "CIE L*a*b* colour is not read"),
+    ],
+)
+def test_header_tells_what_reading_refuses(
+    tmp_path: Path, data: bytes, options: ReadOptions, words: str
+) -> None:
+    path = tmp_path / "picture"
+    path.write_bytes(data)
+    with pytest.raises(CnnCliError) as caught:
+        read_image(path, options)
+    assert words in str(caught.value)
+    with pytest.raises(type(caught.value)) as before:
+        read_shape(path, options)
+    assert str(before.value) == str(caught.value)
+
+
+def test_the_one_frame_of_an_array(tmp_path: Path) -> None:
+    path = tmp_path / "x.npy"
+    path.write_bytes(HEADERS["(H,W)"])
+    assert read_image(path, ReadOptions(frame=0)).shape[1:] == read_shape(path, ReadOptions())
+
+
+@pytest.mark.parametrize("name", ["two channels", "RGB", "grey"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_header_tells_the_channels_for_a_network(tmp_path: Path, name: str, channels: int) -> None:
+    path = tmp_path / "picture"
+    path.write_bytes(HEADERS[name])
+    options = ReadOptions(channels=channels)
+    assert read_shape(path, options) == read_image(path, options).shape[1:]
 
 
 @pytest.mark.parametrize("shape", [(3,), (0, 4), (1, 1, 1, 1, 1)])

@@ -402,6 +402,16 @@ def test_values_come_back_from_the_pages_of_a_float_tiff(shape: tuple[int, ...])
     data = encode_float_tiff(values, metadata=describe_values(shape, "cnncli", "1"))
     picture = read_bytes(data, AS_VALUES)
     assert np.array_equal(picture.values(), values) and picture.batched == (shape[0] > 1)
+    count = shape[0] * shape[3]
+    note = f"first of {count} frames (--frame N picks another; --as-values reads all)"
+    assert read_bytes(data, OPTIONS).notes == ((note,) if count > 1 else ())
+    for frame in range(3):
+        options = ReadOptions(restore=restore_values, frame=frame)
+        if count == 1 and frame == 0:
+            assert np.array_equal(read_bytes(data, options).values(), values)
+            continue
+        with pytest.raises(OptionError, match="a file of values is read whole"):
+            read_bytes(data, options)
 
 
 @pytest.mark.parametrize(
