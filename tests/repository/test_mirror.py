@@ -44,7 +44,7 @@ ELSEWHERE = {
     "io/test_atomic.py": "system/files",
     "io/test_images.py": "io/read_options",
     "io/test_npy.py": "io/npz io/regular_files",
-    "io/test_pillow_reader.py": "io/deep_samples io/samples",
+    "io/test_pillow_reader.py": "io/deep_samples io/frames io/samples",
     "io/test_remote.py": "io/urls",
     "io/test_writers.py": "io/formats",
     "library/test_network.py": "library/run",
