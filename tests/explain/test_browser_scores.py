@@ -127,3 +127,24 @@ def test_the_pixels_that_a_unit_looked_at_are_its_gradient_times_the_image(show:
     # Of the input nothing is told.
     tab.evaluate("cnncli.apply({ unit: { layer: 'input', map: 0, at: [1, 1] } })")
     assert tab.is_hidden("#looked")
+
+
+def test_a_trail_that_ends_elsewhere_than_at_the_pixel_that_counts_most_is_told(
+    show: Opener,
+) -> None:
+    tab = show(digits_page())
+    tab.evaluate("cnncli.apply({ unit: { layer: 'pool2', map: 19, at: [1, 0] } })")
+    until(tab, "byId('looked-text').textContent.includes('pool2')")
+    shares = gradient_of(DIGITS, THREE.values(), "pool2", 19, (1, 0)).input[0, ..., 0]
+    shares = shares * THREE.values()[0, ..., 0]
+    most = [int(k) for k in np.unravel_index(np.abs(shares).argmax(), shares.shape)]
+    end = tab.evaluate("cnncli.trail().at(-1)")
+    assert end["layer"] == "input" and end["at"] != most
+    said = tab.text_content("#looked-text")
+    assert f"Most: row {most[0]}, column {most[1]}, " in said
+    row, column = end["at"]
+    assert said.endswith(f"ends at row {row}, column {column}.")
+    # That of the digit ends at its pixel.
+    tab.evaluate("cnncli.apply({ unit: { layer: 'digit', map: 3, at: [0, 0] } })")
+    until(tab, "byId('looked-text').textContent.includes('digit 3')")
+    assert "trail" not in tab.text_content("#looked-text")
