@@ -8,6 +8,7 @@ from pathlib import Path
 from cnncli.io.images import read_batch_shape
 from cnncli.pipeline.files import FileAccess, LocalFiles
 from cnncli.pipeline.job import Job, Outcome, Task
+from cnncli.pipeline.planned_results import sheet_notes
 from cnncli.pipeline.process import attempt, choose_files
 
 
@@ -48,10 +49,11 @@ def preview(job: Job, task: Task, access: FileAccess) -> Outcome:
         return Outcome(task.source, skipped=True)
     shape = read_batch_shape(path, job.read) if isinstance(path, Path) else None
     if shape is not None and job.read.restore is None:
-        _, files = choose_files(job, target, shape, access)
+        results, files = choose_files(job, target, shape, access)
+        notes = sheet_notes(job, files, results)
     elif target.pattern.per_map:
         return Outcome(task.source, planned=(target.pattern.text,))
     else:
-        files = access.select(target, target.unknown_files())
+        files, notes = access.select(target, target.unknown_files()), ()
     names = tuple(file.argument for file in files)
-    return Outcome(task.source, planned=names, skipped=not names)
+    return Outcome(task.source, notes=notes, planned=names, skipped=not names)

@@ -144,7 +144,8 @@ def json_lines(outcome: Outcome) -> list[str]:
     elif outcome.skipped:
         records = [{"skipped": True}]
     elif outcome.planned:
-        records = [{"planned": outcome.planned}]
+        notes = {"notes": outcome.notes} if outcome.notes else {}
+        records = [{"planned": outcome.planned, **notes}]
     else:
         records = [{**fields, "notes": outcome.notes} for fields in output_fields(outcome)]
     return [json_text({"input": outcome.source.argument, **record}) for record in records]

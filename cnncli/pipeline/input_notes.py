@@ -17,6 +17,8 @@ from cnncli.pipeline.job import Job
 _BYTE, _FULL = 255, 65_535
 _FAR = 20
 """What no input of a network reaches that is of values of 0..1 with its mean and std."""
+_TYPED_SIDE = 16
+"""Rows or columns of images that may be as small as a filter."""
 _BRIGHT = 2
 """Multiples of white from which a number is taken for one of 8 or 16 bits."""
 
@@ -31,8 +33,21 @@ def notes_of(job: Job, picture: Picture) -> tuple[str, ...]:
         *(unread_notes(job.network, picture.shape) if len(job.network.nodes) > 1 else ()),
         *white_notes(job, picture),
         *_scale_notes(job.network, picture),
+        *_filter_notes(job, picture),
         *(_choices(job.network, picture) if job.verbose else ()),
     )
+
+
+def _filter_notes(job: Job, picture: Picture) -> tuple[str, ...]:
+    """Say that a filter from a file is as large as the image, and so perhaps an image."""
+    layer, (_, height, width, _) = job.network.nodes[-1].layer, picture.shape
+    if job.layers or not isinstance(layer, ConvLayer) or not layer.filter.files:
+        return ()
+    rows, columns = layer.filter.window
+    if min(height, width) <= _TYPED_SIDE or rows < height or columns < width:
+        return ()
+    name = layer.filter.name
+    return (f"filter {name} of {rows}x{columns} covers the whole image: it may be no filter",)
 
 
 def _scale_notes(network: Network, picture: Picture) -> tuple[str, ...]:

@@ -72,6 +72,23 @@ def with_facts(job: Job, picture: Picture, result: LayerResult) -> LayerResult:
     )
 
 
+def sheet_notes(
+    job: Job, files: Sequence[OutFile], results: Sequence[LayerResult]
+) -> tuple[str, ...]:
+    """Say which sheets have more pixels than a picture that is read may have."""
+    hint = "-o 'maps/{stem}-{layer}-{map}.png'" if job.layers else "-o maps/"
+    notes = []
+    for file in files:
+        if len(file.maps) > 1 and not holds_values(file.format, job.output.depth):
+            width, height = sheet_size(results[file.result], file.maps, job.render, job.op)
+            if width * height > job.read.max_pixels:
+                notes.append(
+                    f"a sheet of up to {height}x{width} pixels, more than --max-pixels lets "
+                    f"cnncli read: {hint} writes each map for itself, a larger stride smaller maps"
+                )
+    return tuple(dict.fromkeys(notes))
+
+
 def check_format_of(job: Job, file: OutFile, result: LayerResult) -> None:
     """Refuse a picture that its file's format cannot hold, before the first pixel."""
     if holds_values(file.format, job.output.depth):

@@ -20,7 +20,13 @@ from cnncli.pipeline.memory_estimate import check_memory_for
 from cnncli.pipeline.output_checks import OutputPlan, plan_targets
 from cnncli.pipeline.output_names import Target
 from cnncli.pipeline.picture_depth import at_depth_of, depth_notes
-from cnncli.pipeline.planned_results import check_format_of, plan_results, with_facts, with_files
+from cnncli.pipeline.planned_results import (
+    check_format_of,
+    plan_results,
+    sheet_notes,
+    with_facts,
+    with_files,
+)
 from cnncli.pipeline.source import Source
 from cnncli.pipeline.transparency import with_alpha_kept
 from cnncli.pipeline.write import write_results
@@ -115,18 +121,19 @@ def process(job: Job, task: Task, access: FileAccess) -> Outcome:
         return Outcome(task.source, skipped=True)
     set_step("reading the image")
     picture = access.read(job, task)
-    lost_bits = depth_notes(job, target, picture)
+    file_notes = depth_notes(job, target, picture)
     job = at_depth_of(job, target, picture)
     expected, files = choose_files(job, target, picture.shape, access)
     if not files:
         return Outcome(task.source, skipped=True)
+    file_notes += sheet_notes(job, files, expected)
     results, notes, computed = begin_layers(job, picture, with_files(expected, files))
     # The results release the pixels as soon as they can; nothing here may hold them.
     del picture
     access.prepare(target, files)
     with np.errstate(all="ignore"):
         written, more_notes, drawing = write_results(job, results, computed, access)
-    notes = (*notes, *lost_bits, *more_notes)
+    notes = (*notes, *file_notes, *more_notes)
     return Outcome(task.source, written, notes, drawing=drawing)
 
 

@@ -100,3 +100,50 @@ def test_arrays_that_are_no_values_of_0_to_1_are_told_what_becomes_of_them(
     assert (
         "values of 0..1" not in run_cli("run", "net.toml", "x8.npy", *given, "-o", "z.npy").stderr
     )
+
+
+@pytest.mark.parametrize(
+    ("shape", "top", "step", "is_noted"),
+    [
+        ((20, 17, 3), 255, 1, True),
+        ((2, 20, 17, 3), 11, 1, True),
+        ((20, 17), 10, 1, False),
+        ((20, 17), 300, 1, False),
+        ((20, 17), 255, 0.5, False),
+        ((20, 16), 255, 1, False),
+    ],
+)
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_floats_that_are_levels_of_a_picture_are_told_to_stay_these(
+    shape: tuple[int, ...], top: int, step: float, is_noted: bool, dtype: type
+) -> None:
+    values = (np.arange(np.prod(shape)) % (top + 1) * step).reshape(shape)
+    save_array("x.npy", np.minimum(values, top).astype(dtype))
+    told = run_cli("conv", "x.npy", "-f", "edge", "-o", "y.npy").stderr
+    assert ("whole numbers kept as they are, not scaled to 0..1" in told) is is_noted
+
+
+def test_normalised_and_odd_floats_get_no_note() -> None:
+    values = np.random.default_rng(3).standard_normal((40, 40, 3))
+    values[30, 0] = np.nan, np.inf, 200
+    for array in (values, np.rint(values), -np.abs(np.rint(values * 50))):
+        save_array("x.npy", array)
+        assert (
+            "whole numbers"
+            not in run_cli("conv", "x.npy", "-f", "edge", "-o", "y.npy", "--overwrite").stderr
+        )
+
+
+@pytest.mark.parametrize(
+    ("side", "kernel", "is_noted"),
+    [(20, (20, 20), True), (20, (20, 19), False), (9, (9, 9), False)],
+)
+def test_a_filter_as_large_as_the_image_is_told(
+    side: int, kernel: tuple[int, int], is_noted: bool
+) -> None:
+    save("x.png", np.zeros((side, side), np.uint8))
+    save_array("picture.npy", np.ones(kernel))
+    told = run_cli("conv", "x.png", "-f", "picture.npy", "-o", "y.npy").stderr
+    assert ("filter picture of 20x20 covers the whole image" in told) is is_noted
+    built_in = run_cli("conv", "x.png", "-f", "gaussian:size=21", "-o", "z.npy").stderr
+    assert "covers the whole" not in built_in

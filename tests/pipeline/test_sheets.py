@@ -243,3 +243,15 @@ def test_signed_values_are_drawn_in_the_range_of_their_picture(
     picture = pixels("picture.png")
     assert picture.min() < 128 < picture.max() or command[0] == "conv"
     np.testing.assert_array_equal(shown, np.repeat(picture[:, :, None], 3, axis=2))
+
+
+def test_a_sheet_that_could_not_be_read_is_told() -> None:
+    save("x.png", np.zeros((30, 40), np.uint8))
+    words = ("conv", "x.png", "-f", "edge", "-f", "box", "--max-pixels", "1500")
+    note = "more than --max-pixels lets cnncli read: -o maps/ writes each map for itself"
+    for more in (["--dry-run"], ["--dry-run", "--json"], []):
+        result = run_cli(*words, *more, "-o", "sheet.png")
+        assert note in result.stderr + result.stdout
+    assert pixels("sheet.png").size > 1500
+    for output in ("maps/", "values.npy"):
+        assert note not in run_cli(*words, "-o", output).stderr
