@@ -30,7 +30,8 @@ class Activation:
     forward : callable
         ``A = forward(Z)``.
     backward : callable
-        ``dZ = backward(dA, Z, A)``; at a kink the slope is that of the lower side, and 0 for abs.
+        ``dZ = backward(dA, Z, A)``; at a kink the slope is that of the left
+        side; for abs, and at both ends of clip and of hard-sigmoid, it is 0.
     formula : str
         What it does to a value z, in words of Python.
     settings : mapping

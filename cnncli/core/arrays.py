@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from cnncli.errors import OptionError
 
@@ -38,6 +38,27 @@ def float_dtype(*arrays: NDArray[Any]) -> np.dtype[np.floating]:
     kind = np.result_type(*arrays)
     narrow = kind.kind == "f" and kind.itemsize <= 4
     return np.dtype(np.float32 if narrow else np.float64)
+
+
+def as_real(values: ArrayLike, dtype: DTypeLike) -> NDArray[Any]:
+    """Return real numbers in a dtype.
+
+    Raises
+    ------
+    OptionError
+        If they are none.
+
+    Examples
+    --------
+    >>> as_real([1, 2], float)
+    array([1., 2.])
+    >>> as_real([1j], float)
+    Traceback (most recent call last):
+    cnncli.errors.OptionError: arrays must hold real numbers, got dtype complex128
+    """
+    array = np.asarray(values)
+    float_dtype(array)
+    return array.astype(dtype, copy=False)
 
 
 def in_memory_order(array: NDArray[Any], dtype: DTypeLike) -> NDArray[Any]:

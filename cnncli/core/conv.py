@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from cnncli._dataclass import dataclass
-from cnncli.core.arrays import FloatArray, float_dtype
+from cnncli.core.arrays import FloatArray, as_real, float_dtype
 from cnncli.core.borders import Border, check_pad_mode
 from cnncli.core.engine import Convolution, prepare_convolution
 from cnncli.core.geometry import Window, place_window
@@ -221,7 +221,7 @@ def conv_backward(dZ: FloatArray, cache: ConvCache) -> tuple[FloatArray, FloatAr
 
     A, weights, bias, window, groups, border = _read(*cache)
     expected = (A.shape[0], *window.out, weights.shape[3])
-    dZ = np.asarray(dZ, dtype=A.dtype)
+    dZ = as_real(dZ, A.dtype)
     if dZ.shape != expected:
         raise ShapeError(f"dZ must have the shape of Z, {expected}, got {dZ.shape}")
     dA_prev, dW, db = gradients(dZ, A, weights, window, groups, border)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnncli._dataclass import dataclass
-from cnncli.core.arrays import FloatArray, float_dtype
+from cnncli.core.arrays import FloatArray, as_real, float_dtype
 from cnncli.core.averages import divide_sums, divisors
 from cnncli.core.choices import POOL_MODES
 from cnncli.core.geometry import PaddingLike, Pair, Window, pair, place_window
@@ -99,7 +99,7 @@ def pool_backward(dA: FloatArray, cache: PoolCache, mode: str = "max") -> FloatA
     """
     A, pooling = _read(*cache, mode)
     expected = (A.shape[0], *pooling.window.out, A.shape[3])
-    dA = np.asarray(dA, dtype=A.dtype)
+    dA = as_real(dA, A.dtype)
     if dA.shape != expected:
         raise ShapeError(f"dA must have the shape of A, {expected}, got {dA.shape}")
     return pool_gradient(dA, A, pooling)
@@ -380,12 +380,12 @@ def _norms(A: FloatArray, window: Window, p: float) -> FloatArray:
     # Window by window, so that a strip of rows has the bytes that the whole has.
     far_windows = reduce_windows(far_cells, window, np.maximum, False) if far_cells.any() else None
     del far_cells
-    with np.errstate(over="ignore"):
+    with np.errstate(all="ignore"):
         sums = reduce_windows(magnitudes ** A.dtype.type(p), window, np.add, 0.0)
         norms: FloatArray = sums ** A.dtype.type(1 / p)
-    if far_windows is None:
-        return norms
-    return np.where(far_windows, _scaled_norms(magnitudes, window, p), norms)
+        if far_windows is None:
+            return norms
+        return np.where(far_windows, _scaled_norms(magnitudes, window, p), norms)
 
 
 def _far_cells(magnitudes: FloatArray, window: Window, p: float) -> NDArray[np.bool_]:

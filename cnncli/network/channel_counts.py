@@ -62,13 +62,13 @@ def channel_counts(model: Model) -> list[int]:
 
     What a layer needs tells how many the input has.
     """
-    if model.input.gray:
-        return [1]
+    if known := 1 if model.input.gray else model.input.channels:
+        return [known]
     channels: dict[str, Channels] = {SOURCE: (Fraction(1), Fraction(0))}
     counts = [3, 1]
-    first = model.network.nodes[0]
-    own = _needs(first.layer, (1, 1)) if first.name == NORMALIZE else []
-    for node in model.network.nodes:
+    nodes = model.network.nodes
+    own = _needs(nodes[0].layer, (1, 1)) if nodes and nodes[0].name == NORMALIZE else []
+    for node in nodes:
         a, b = _taken_by(node, channels)
         needs = _needs(node.layer, model.input.size or (1, 1)) if node.name != NORMALIZE else []
         counts += [int((need - b) / a) for need in needs if a and need >= a + b]

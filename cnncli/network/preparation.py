@@ -67,6 +67,8 @@ class Preparation:
         ``x = (x*scale - mean) / std`` of pixels in 0..1; numbers for all channels, or one for each.
     whole : bool
         Whether the results are rounded.
+    channels : int, optional
+        How many channels the network takes, where its layers do not tell.
     """
 
     gray: bool = False
@@ -77,6 +79,7 @@ class Preparation:
     mean: Numbers = 0.0
     std: Numbers = 1.0
     whole: bool = False
+    channels: int | None = None
 
     @property
     def given(self) -> dict[str, Any]:

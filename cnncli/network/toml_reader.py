@@ -78,6 +78,7 @@ def read(path: Path, *, weights: bool = True, prepare: Mapping[str, Any] | None 
             tuple(arrays.notes),
             classes=_classes(document.get("classes", ()), path),
             own_size=own.size,
+            array_channels=own.channels,
         )
         # By the size that the file gives: another one is no fault of the file.
         check_chain(replace(model, input=own))
@@ -300,9 +301,7 @@ class _Matrix:
 
     def on(self, nodes: Sequence[Node], source: str, prepared: Preparation) -> DenseLayer:
         """Return the layer on what some nodes give."""
-        counts = [1] if prepared.gray else [3, 1]
-        if nodes:
-            counts = channel_counts(Model(Network(tuple(nodes)), prepared))
+        counts = channel_counts(Model(Network(tuple(nodes)), prepared))
         values, units = self.weights.shape
         find = partial(dense_input, nodes, source, prepared.size, counts)
         try:

@@ -425,5 +425,6 @@ INPUT_FIELDS: Final[dict[str, Field]] = {
     "mean": Field(is_numbers, "a number or a list of numbers", convert=as_tuple),
     "std": Field(is_numbers, "a number or a list of numbers, none of them 0", convert=as_tuple),
     "whole": FLAG,
+    "channels": Field(is_whole, "a whole number above 0"),
 }
 """Fields of ``[input]``."""

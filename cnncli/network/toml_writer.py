@@ -80,13 +80,19 @@ def write_network(
     _check_types(nodes)
     paragraphs = [[f"# {line}" for line in comment.splitlines()]]
     paragraphs.append([f"classes = {_value(model.classes)}"] if model.classes else [])
-    paragraphs.append(_table("[input]", model.input.given.items()))
+    paragraphs.append(_table("[input]", _input_fields(model).items()))
     before = SOURCE
     for node in nodes:
         paragraphs.append(_table("[[layers]]", _layer_fields(node, before, store)))
         before = node.name
     text = "\n\n".join("\n".join(lines) for lines in paragraphs if lines)
     return f"{text}\n", store.arrays
+
+
+def _input_fields(model: Model) -> dict[str, Any]:
+    """Return the fields of ``[input]``; files without a number of channels may have 1 or 3."""
+    count = model.array_channels
+    return model.input.given | ({} if count in (None, 1, 3) else {"channels": count})
 
 
 def _check_types(nodes: Sequence[Node]) -> None:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
 import pytest
 
-from cnncli import conv_forward
+from cnncli import conv_backward, conv_forward
 from cnncli.core import engine, strips, window_reduce
 from cnncli.core.algorithms import factored
 from cnncli.core.choices import PAD_MODES
 from cnncli.core.geometry import place_window
 from cnncli.core.hparameters import CONV_DEFAULTS
-from cnncli.core.pool import pool_forward
-from cnncli.errors import ShapeError
+from cnncli.core.pool import Pooling, pool, pool_backward, pool_forward, pool_window
+from cnncli.errors import OptionError, ShapeError
 from tests.support.judges import loop_conv_forward, loop_pool_forward
 from tests.support.memory import traced_peak
 from tests.support.sweep import sweep
@@ -290,3 +291,21 @@ def test_a_far_larger_value_between_rows_of_zeros_spoils_no_other_window(first: 
     )
     far = np.s_[:, :25, :25]
     np.testing.assert_allclose(made[far], expected[far], rtol=0, atol=1e-7)
+
+
+def test_lp_pools_of_far_numbers_beside_infinities_warn_of_nothing() -> None:
+    A = np.ones((1, 4, 4, 1), np.float32)
+    A[0, 0, 0], A[0, 1, 1] = 1e30, np.inf
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        pooled = pool(A, Pooling(pool_window((4, 4), 2), "lp", p=7.0))
+    assert np.isinf(pooled[0, 0, 0, 0]) and np.isfinite(pooled[0, 1:]).all()
+
+
+def test_complex_gradients_are_refused() -> None:
+    A, cache = pool_forward(np.ones((1, 4, 4, 1)), {"f": 2})
+    with pytest.raises(OptionError, match="real numbers"):
+        pool_backward(A * 1j, cache)
+    Z, kept = conv_forward(np.ones((1, 4, 4, 1)), np.ones((2, 2, 1, 1)), np.zeros((1, 1, 1, 1)), {})
+    with pytest.raises(OptionError, match="real numbers"):
+        conv_backward(Z * 1j, kept)

@@ -129,6 +129,14 @@ def test_resize_where_single_precision_decides() -> None:
         else:
             with pytest.raises(NotRun, match="between two cells"):
                 work.run(given)
+    single = {"mode": "cubic", "coordinate_transformation_mode": "pytorch_half_pixel"}
+    with pytest.raises(NotRun, match="from 7 to 1 with pytorch_half_pixel"):
+        reference("Resize", 18, "x - - n", **single).run([X, None, None, np.array([2, 1])])
+    even = {"mode": "linear", "coordinate_transformation_mode": "half_pixel_symmetric"}
+    with pytest.raises(NotRun, match="between two cells"):
+        reference("Resize", 19, "x - s", **even).run([numbers(1, 9), None, np.float32([1, 0.5])])
+    with pytest.raises(NotRun, match="of pictures, from 2 to 3"):
+        reference("Resize", 18, "x - - n", mode="cubic").run([X, None, None, np.array([3, 7])])
     corners = {"mode": "linear", "coordinate_transformation_mode": "align_corners"}
     ends = reference("Resize", 13, "x - s", **corners)
     with pytest.raises(NotRun, match="from 7 to 9.1"):

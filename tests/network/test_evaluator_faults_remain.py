@@ -56,6 +56,14 @@ FAULTS: dict[str, tuple[int, Any, Any, dict[str, Any]]] = {
         13, node("Resize", "x - s", "y", mode="linear",
                  coordinate_transformation_mode="align_corners"), numbers(2, 7),
         {"s": np.float32([1, 1.3])}),
+    "resize to one cell": (
+        18, node("Resize", "x - - n", "y", mode="cubic",
+                 coordinate_transformation_mode="pytorch_half_pixel"), numbers(1, 1, 1, 8),
+        {"n": np.array([1, 1, 1, 1])}),
+    "resize, symmetric": (
+        19, node("Resize", "x - s", "y", mode="linear",
+                 coordinate_transformation_mode="half_pixel_symmetric"), numbers(1, 1, 9, 1),
+        {"s": np.float32([1, 1, 0.5, 1])}),
     "norm of numbers below 0": (11, node("LpNormalization", "x", "y", p=1, axis=1), X, {}),
     "batch-norm, version 9": (
         9, node("BatchNormalization", "x s b m v", "y"), X,

@@ -98,7 +98,8 @@ class ColumnProducts:
     def of(kernels: FloatArray, rows: int, task: ConvTask, cols: Axis) -> ColumnProducts:
         """Return the products of kernels (n, k_H), so many output rows at once."""
         matrix = band_matrix(kernels, task.window.rows, rows)
-        constants = (kernels.sum(axis=1) * task.border[1]).astype(kernels.dtype)
+        with np.errstate(invalid="ignore"):  # 0 times infinity
+            constants = (kernels.sum(axis=1) * task.border[1]).astype(kernels.dtype)
         constants = constants.reshape(-1, 1, 1, 1)
         return ColumnProducts(matrix.reshape(-1, matrix.shape[2]), rows, task, cols, constants)
 

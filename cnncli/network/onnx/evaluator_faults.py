@@ -41,6 +41,8 @@ _DEFAULT_ACTIVATIONS: Final = {
 _TIE_TOLERANCE: Final = 1e-5
 """How near to the middle of two cells ONNX Runtime takes a place to be there, and some more."""
 
+_SYMMETRIC: Final = "half-pixel-symmetric"
+
 _OF_EXACT_SIZES: Final = ("align_corners", "tf_crop_and_resize")
 """Coordinates that are found from the size of the output, which must be whole without rounding."""
 
@@ -229,17 +231,22 @@ def _grid_sample(node: _Node) -> str:
 
 def _resize(node: _Node) -> str:
     coordinates = node.get("coordinate_transformation_mode", "half_pixel")
-    lengths = [node.dims[axis] or 0 for axis in node.get("axes", range(len(node.dims)))]
+    axes = node.get("axes", range(len(node.dims)))
+    lengths = [node.dims[axis] or 0 for axis in axes]
     scales, sizes = (node.known.get(index) for index in (2, 3))
     by_scales = scales is not None and scales.size == len(lengths)
     given = scales if by_scales else sizes
     if given is None or given.size != len(lengths):
         return ""
-    for length, number in zip(lengths, given.tolist(), strict=True):
+    for axis, length, number in zip(axes, lengths, given.tolist(), strict=True):
         exact = length * number if by_scales else number
         out = math.floor(np.float32(length) * np.float32(number)) if by_scales else number
         if math.floor(exact) != out or (coordinates in _OF_EXACT_SIZES and exact != out):
             return f"from {length} to {exact:g}"
+        if axis == 0 and length and out != length:
+            return f"of pictures, from {length} to {out}"
+        if coordinates == "pytorch_half_pixel" and out == 1 < length:
+            return f"from {length} to 1 with {coordinates}"
         scale = number if by_scales else number / max(length, 1)
         if _is_tie(node, scale, length, out):
             return f"from {length} to {exact:g}, where a place is between two cells"
@@ -249,14 +256,19 @@ def _resize(node: _Node) -> str:
 def _is_tie(node: _Node, scale: float, length: int, out: int) -> bool:
     """Whether rounding errors of single precision decide which cell is nearest to a place."""
     name = node.get("coordinate_transformation_mode", "half_pixel").replace("_", "-")
-    find = COORDINATES.get(name) if node.get("mode", "nearest") == "nearest" else None
-    if find is None or scale <= 0 or out > MAX_CELLS:
+    is_nearest, is_symmetric = node.get("mode", "nearest") == "nearest", name == _SYMMETRIC
+    find = COORDINATES.get("half-pixel" if is_symmetric else name)
+    if find is None or scale <= 0 or out > MAX_CELLS or not (is_nearest or is_symmetric):
         return False
     places = find(np.arange(out, dtype=np.float64), scale, length, out)
-    rounds = node.get("nearest_mode", "round_prefer_floor").startswith("round")
-    places = places + 0.5 if rounds else places
-    apart = np.abs(places - np.rint(places))
-    return bool(((apart > 0) & (apart < _TIE_TOLERANCE)).any())
+    if is_symmetric:
+        places = places + length / 2 * (1 - out / (scale * length))
+    rounds = is_nearest and node.get("nearest_mode", "round_prefer_floor").startswith("round")
+    apart = [np.abs(each - np.rint(each)) for each in (places, places + 0.5)]
+    if is_symmetric:
+        # What it adds is rounded: a place on a cell may come to lie beside it, in every mode.
+        return bool((np.minimum(*apart) < _TIE_TOLERANCE).any())
+    return bool(((apart[rounds] > 0) & (apart[rounds] < _TIE_TOLERANCE)).any())
 
 
 _RULES: Final[dict[str, Callable[[_Node], str]]] = {
