@@ -63,10 +63,10 @@ def test_a_later_layer_tells_it_through_one_that_changes_their_number(
 
 def test_the_input_may_tell_what_no_layer_does() -> None:
     view = layer("view", axes="ncwh", permutation=[0, 1, 2, 3], channels=5)
-    write_network("[input]\nchannels = 5\n", view, conv(5))
+    write_network("[input]\nsize = [4, 6]\nchannels = 5\n", view, conv(5))
     save_array("x.npy", np.ones((4, 6, 5)))
     assert values_of("run", "net.toml", "x.npy").size == 24
-    write_network(view, conv(5))
+    write_network("[input]\nsize = [4, 6]\n", view, conv(5))
     refused("run", "net.toml", "x.npy", "-o", "z.npy")
 
 
