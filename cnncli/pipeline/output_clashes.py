@@ -57,12 +57,13 @@ def _template_without_clash(sources: Collection[Source], pattern: OutputPattern)
         format = "png" if pattern.format is None else pattern.format.name
         folder = given.replace("{", "{{").replace("}", "}}")
         given = os.path.join(folder, f"{{stem}}-{{{end}}}.{format}")
-    for text in (given, re.sub(r"\{(stem|name|dir):[^{}]*\}", r"{\1}", given)):
-        for field, has_folder in (
-            ("stem", is_mirrored), ("stem", True), ("name", is_mirrored), ("name", True),
-        ):  # fmt: skip
+    # Formats such as {stem:.1s} cut names.
+    uncut = re.sub(r"\{(stem|name|dir):[^{}]*\}", r"{\1}", given)
+    for field, has_folder in (
+        ("stem", is_mirrored), ("stem", True), ("name", is_mirrored), ("name", True),
+    ):  # fmt: skip
+        for text in (given, uncut):
             template = _with_fields(text, field, has_folder)
-            # Names are cut by formats such as {stem:.1s}, and made safe.
             named = replace(pattern, kind=OutputKind.TEMPLATE, text=template)
             files = (file for each in sources for file in Target(each, named).unknown_files())
             if len({file.argument for file in files}) >= len(sources):

@@ -51,6 +51,7 @@ def test_the_hint_of_a_clash_names_what_works(words: str, images: str) -> None:
     assert "would hold both" in error
     hint = re.fullmatch(r"hint: -o '(.*)' tells them apart", error.splitlines()[1])
     assert hint and hint[1].count("{stem") < 2, error
+    assert words != "-o 'out/{stem:.1s}.png'" or hint[1] == "out/{stem}.png"
     before = count_files()
     recursive = ["-r"] if "-r" in given else []
     run_cli("pool", *recursive, *images.split(), "-o", hint[1], "--jobs", 1)
