@@ -65,8 +65,9 @@ def _template_without_clash(sources: Collection[Source], pattern: OutputPattern)
         for text in (given, uncut):
             template = _with_fields(text, field, has_folder)
             named = replace(pattern, kind=OutputKind.TEMPLATE, text=template)
-            files = (file for each in sources for file in Target(each, named).unknown_files())
-            if len({file.argument for file in files}) >= len(sources):
+            targets = (Target(source, named) for source in sources)
+            names = [file.argument for target in targets for file in target.unknown_files()]
+            if len(set(names)) == len(names):
                 return template
     return None
 

@@ -79,3 +79,12 @@ def test_clashes_through_links_of_folders() -> None:
     Path("out/y").symlink_to("x")
     error = refused_untouched("pool", "-r", "in", "-o", "out/", code=2)
     assert "would hold both" in error
+
+
+def test_layers_of_one_image_do_not_hide_a_clash() -> None:
+    make("in/a_b.png", "in/a\\b.png")
+    conv = '[[layers]]\ntype = "conv"\nfilter = "edge"\n'
+    Path("net.toml").write_text(conv + conv)
+    images = ("in/a_b.png", "in/a\\b.png")
+    error = refused_untouched("run", "net.toml", *images, "-o", "out/", code=2)
+    assert "hint: another output folder for each: run cnncli once for each" in error
