@@ -81,7 +81,7 @@ def _read(path: Path, weights: bool, prepare: Mapping[str, Any]) -> Model:
         error.own_size = own_size
         raise
     if model.stop and picture.size is None and builder.needs_size:
-        model = _of_any_size(make, picture, sides) or model
+        model = _of_any_size(make, sides) or model
     elif model.stop and picture.size not in (None, own.size):
         make = partial(_built, graph, name, own, prepared, weights)
         model = replace(model, stop=_with_size(model.stop, picture, make, own, sides))
@@ -174,9 +174,7 @@ def _built(
     return builder.model(), builder
 
 
-def _of_any_size(
-    make: Callable[..., tuple[Model, NetworkBuilder]], picture: Signal, sides: Sides
-) -> Model | None:
+def _of_any_size(make: Callable[..., tuple[Model, NetworkBuilder]], sides: Sides) -> Model | None:
     """Return the model that comes out the same for pictures of several sizes; else None.
 
     So does what computes shapes from the picture's, but in the end only takes them along.

@@ -53,8 +53,7 @@ def _upsample(node: NodeInputs) -> BuiltLayer | Signal:
     if scales.size and scales.min() < 1:
         raise UnsupportedNode(f"its scales are {scales.reshape(-1).tolist()}, not 1 or more")
     options = {"coordinates": "asymmetric", "rounding": "floor"}
-    mode = node.get("mode", "nearest")
-    return _resized(x, scales, None, "linear" if mode == "bilinear" else mode, options)
+    return _resized(x, scales, None, node.get("mode", "nearest"), options)
 
 
 def _resized(
