@@ -19,7 +19,7 @@ from cnncli.core.algorithms.base import ConvTask
 from cnncli.core.algorithms.matmul import sliding_cells
 from cnncli.core.arrays import FloatArray
 from cnncli.core.borders import Border
-from cnncli.core.engine import correlate
+from cnncli.core.engine import prepare_convolution
 from cnncli.core.geometry import Axis, Window
 from cnncli.core.padding import pad_borders_backward
 from cnncli.core.strips import STRIP_BYTES, Padder, StripGrid, run_strips
@@ -45,7 +45,7 @@ def gradients(
     W : ndarray, shape (k_H, k_W, n_C_prev / groups, n_C)
         Filters, all three of one dtype.
     window, groups, border
-        As in `correlate`.
+        As in `prepare_convolution`.
 
     Returns
     -------
@@ -80,7 +80,7 @@ def input_gradient(dZ: FloatArray, W: FloatArray, window: Window, groups: int) -
     W : ndarray, shape (k_H, k_W, n_C_prev / groups, n_C)
         Filters of the same dtype.
     window, groups
-        As in `correlate`.
+        As in `prepare_convolution`.
 
     Returns
     -------
@@ -116,7 +116,7 @@ def _phase(
         return np.zeros((1, 1, 1, 1), dZ.dtype)
     (row_taps, rows), (col_taps, cols) = down, across
     taps = turned[row_taps, col_taps][::-1, ::-1]
-    return correlate(dZ, taps, Window(rows, cols), groups)
+    return prepare_convolution(taps, Window(rows, cols), groups, images=len(dZ))(dZ)
 
 
 def _exchange_channels(W: FloatArray, groups: int) -> FloatArray:
@@ -141,7 +141,7 @@ def filter_gradient(
     X : ndarray, shape (m, n_H_prev, n_W_prev, n_C_prev)
         The unpadded input.
     window, groups, border
-        As in `correlate`.
+        As in `prepare_convolution`.
 
     Returns
     -------

@@ -16,6 +16,7 @@ from cnncli.core.geometry import place_window
 from cnncli.core.hparameters import CONV_DEFAULTS
 from cnncli.core.pool import Pooling, pool_forward, pool_rows, pool_window
 from cnncli.errors import OptionError, ShapeError
+from tests.support.correlate import correlate
 from tests.support.judges import loop_conv_forward
 from tests.support.sweep import sweep
 
@@ -152,7 +153,7 @@ def test_a_stream_reads_only_the_rows_it_needs(mode: str) -> None:
         asked.extend(range(rows.start, rows.stop))
         return X[images, rows]
 
-    Z = engine.correlate(X, W, window, border=(mode, 0.0), algorithm="matmul")
+    Z = correlate(X, W, window, border=(mode, 0.0), algorithm="matmul")
     layer = engine.prepare_convolution(W, window, border=(mode, 0.0), algorithm="matmul")
     first = layer.grid.rows
     part = layer.rows(source, first, 2 * first)
@@ -196,9 +197,9 @@ def test_winograd_keeps_its_error_bound(
     X = rng.standard_normal((1, 19, 22, channels[0])).astype(np.float32)
     W = rng.standard_normal((side, side, *channels)).astype(np.float32)
     window = place_window((19, 22), side, padding="same")
-    exact = engine.correlate(X.astype(float), W.astype(float), window)
-    magnitudes = engine.correlate(np.abs(X).astype(float), np.abs(W).astype(float), window)
-    Z = engine.correlate(X, W, window, algorithm="winograd")
+    exact = correlate(X.astype(float), W.astype(float), window)
+    magnitudes = correlate(np.abs(X).astype(float), np.abs(W).astype(float), window)
+    Z = correlate(X, W, window, algorithm="winograd")
     assert np.abs(Z - exact).max() <= bound * magnitudes.max()
 
 

@@ -11,9 +11,9 @@ import pytest
 from cnncli import conv_backward, conv_forward, conv_plan, conv_single_step
 from cnncli.core.arrays import float_dtype
 from cnncli.core.choices import ALGORITHM_NAMES
-from cnncli.core.engine import correlate
 from cnncli.core.geometry import place_window
 from cnncli.errors import OptionError, ShapeError
+from tests.support.correlate import correlate
 from tests.support.judges import loop_conv_forward
 from tests.support.sweep import sweep
 

@@ -16,6 +16,7 @@ from cnncli.core.geometry import place_window
 from cnncli.core.hparameters import CONV_DEFAULTS
 from cnncli.core.pool import Pooling, pool, pool_backward, pool_forward, pool_window
 from cnncli.errors import OptionError, ShapeError
+from tests.support.correlate import correlate
 from tests.support.judges import loop_conv_forward, loop_pool_forward
 from tests.support.memory import traced_peak
 from tests.support.sweep import sweep
@@ -65,7 +66,7 @@ def run_all(X: Array, W: Array, b: Array, fields: dict[str, Any]) -> dict[str, A
     for name, module in engine.ALGORITHMS.items():
         if module.work(W, plain.task) is not None:
             border = every["pad_mode"], every["pad_value"]
-            results[name] = engine.correlate(
+            results[name] = correlate(
                 X, W, window, every["groups"], border, bias=b, algorithm=name, jobs=1
             )
     return results
@@ -131,7 +132,7 @@ def test_one_nan_makes_nine_under_an_identity(algorithm: str) -> None:
     W = np.zeros((3, 3, 1, 1), np.float32)
     W[1, 1] = 1
     window = place_window((24, 20), 3, padding=1)
-    Z = engine.correlate(X, W, window, algorithm=algorithm)
+    Z = correlate(X, W, window, algorithm=algorithm)
     marked = np.zeros(X.shape, bool)
     marked[0, 10:13, 8:11] = True
     np.testing.assert_array_equal(np.isnan(Z), marked)
@@ -177,7 +178,7 @@ def test_a_value_that_means_no_data_spoils_no_window_without_it(value: float, dt
     def filtered(X: Array) -> Array:
         # Far values may well overflow in windows that hold them.
         with np.errstate(all="ignore"):
-            return engine.correlate(X, W, window, groups=2, algorithm="fourier")
+            return correlate(X, W, window, groups=2, algorithm="fourier")
 
     with_value = X.copy()
     with_value[0, 40, 30, 0] = value
