@@ -99,7 +99,7 @@ def _matmul(node: NodeInputs, shapes: list[Dims]) -> Dims:
 
 
 def _reshape(node: NodeInputs, shapes: list[Dims]) -> Dims:
-    given = _numbers(node, 1, "shape")
+    given = node.numbers(1, "shape") or ()
     lengths = list(given)
     if not node.get("allowzero", 0):
         lengths = [length or shapes[0][axis] for axis, length in enumerate(given)]
@@ -131,9 +131,9 @@ def _shape(node: NodeInputs, shapes: list[Dims]) -> Dims:
 
 def _slice(node: NodeInputs, shapes: list[Dims]) -> Dims:
     names = ("starts", "ends", "axes", "steps")
-    starts, ends, axes, steps = (_numbers(node, k + 1, name) for k, name in enumerate(names))
+    starts, ends, axes, steps = (node.numbers(k, name) or () for k, name in enumerate(names, 1))
     lengths = list(shapes[0])
-    axes, steps = axes or list(range(len(starts))), steps or [1] * len(starts)
+    axes, steps = axes or tuple(range(len(starts))), steps or (1,) * len(starts)
     for axis, start, end, step in zip(axes, starts, ends, steps, strict=True):
         lengths[axis] = len(range(lengths[axis])[start:end:step])
     return tuple(lengths)
@@ -142,13 +142,6 @@ def _slice(node: NodeInputs, shapes: list[Dims]) -> Dims:
 def _transpose(node: NodeInputs, shapes: list[Dims]) -> Dims:
     axes = node.get("perm", range(len(shapes[0]))[::-1])
     return tuple(shapes[0][axis] for axis in axes)
-
-
-def _numbers(node: NodeInputs, index: int, name: str) -> list[int]:
-    """Return whole numbers that newer operators take as an input, older ones as an attribute."""
-    array = node.array(index)
-    numbers = node.get(name, ()) if array is None else array.reshape(-1).tolist()
-    return [int(number) for number in numbers]
 
 
 _RULES: Final[dict[str, Callable[[NodeInputs, list[Dims]], Dims]]] = {

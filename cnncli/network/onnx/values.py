@@ -370,11 +370,11 @@ class NodeInputs:
             raise UnsupportedNode(f"its input {index + 1} must be one number, got {value.shape}")
         return shortest(value.item()) if value.dtype == np.float32 else float(value.item())
 
-    def axes(self, index: int = 1) -> tuple[int, ...] | None:
-        """Return the axes that it names: an input of newer operators, an attribute of older."""
+    def numbers(self, index: int, name: str) -> tuple[int, ...] | None:
+        """Return whole numbers: an input of newer operators, an attribute of older; else None."""
         array = self.array(index)
-        axes = self.get("axes") if array is None else array.reshape(-1).tolist()
-        return None if axes is None else tuple(int(axis) for axis in axes)
+        numbers = self.get(name) if array is None else array.reshape(-1).tolist()
+        return None if numbers is None else tuple(int(number) for number in numbers)
 
 
 def from_start(number: int, length: int, what: str) -> int:

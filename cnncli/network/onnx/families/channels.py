@@ -34,10 +34,7 @@ def _split(node: NodeInputs) -> tuple[BuiltLayer | Signal, ...]:
     _, _, length = _stored_axis(x, axis)
     if length is None:
         raise SizeUnknown
-    lengths = node.array(1)
-    if lengths is None:
-        lengths = np.array(node.get("split", ()))
-    parts = [int(part) for part in lengths.reshape(-1)]
+    parts = list(node.numbers(1, "split") or ())
     if not parts:
         part = -(-length // node.outputs)
         parts = [min(part, length - start) for start in range(0, length, part)]
@@ -52,15 +49,11 @@ def _split(node: NodeInputs) -> tuple[BuiltLayer | Signal, ...]:
 def _slice(node: NodeInputs) -> BuiltLayer | Signal:
     """Return Slice as a layer; one that takes all of everything is none."""
     names = ("starts", "ends", "axes", "steps")
-    given = [node.array(index + 1) for index in range(4)]
-    starts, ends, axes, steps = (
-        [int(number) for number in (node.get(name, ()) if array is None else array.reshape(-1))]
-        for name, array in zip(names, given, strict=True)
-    )
-    axes = axes or list(range(len(starts)))
-    ends = [max(-FAR, min(FAR, end)) for end in ends]
-    starts = [max(-FAR, min(FAR, start)) for start in starts]
-    taken = zip(starts, ends, steps or [1] * len(axes), strict=True)
+    starts, ends, axes, steps = (node.numbers(k, name) or () for k, name in enumerate(names, 1))
+    axes = axes or tuple(range(len(starts)))
+    ends = tuple(max(-FAR, min(FAR, end)) for end in ends)
+    starts = tuple(max(-FAR, min(FAR, start)) for start in starts)
+    taken = zip(starts, ends, steps or (1,) * len(axes), strict=True)
     return _part(_apart(node.signal()), dict(zip(axes, taken, strict=True)))
 
 

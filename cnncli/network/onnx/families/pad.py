@@ -43,8 +43,8 @@ def _pad(node: NodeInputs) -> Result:
 
 def _sides(node: NodeInputs, x: Signal) -> Sides:
     """Return by how much each axis grows, by the letters of its layout."""
-    array, axes = node.array(1), node.array(3)
-    pads = node.get("pads", node.get("paddings", ())) if array is None else array.reshape(-1)
+    axes, name = node.array(3), "pads" if "pads" in node.attributes else "paddings"
+    pads = node.numbers(1, name) or ()
     letters = "ndchw" if x.has_depth else x.axes if x.layout.is_plain else ""
     places = range(len(letters)) if axes is None else axes.reshape(-1).tolist()
     if letters:
@@ -52,10 +52,10 @@ def _sides(node: NodeInputs, x: Signal) -> Sides:
     if len({*places}) < len(places):
         raise UnsupportedNode("it names an axis twice")
     if not letters or len(pads) != 2 * len(places):
-        raise UnsupportedNode(f"its pads are {tuple(map(int, pads))}, of a value of {x.dims}")
+        raise UnsupportedNode(f"its pads are {pads}, of a value of {x.dims}")
     befores, afters = pads[: len(places)], pads[len(places) :]
     return {
-        letters[axis]: (int(before), int(after))
+        letters[axis]: (before, after)
         for axis, before, after in zip(places, befores, afters, strict=True)
     }
 

@@ -17,7 +17,7 @@ _POOLS: Final = {"mean": "average", "max": "max", "min": "min"}
 
 def _reduce(mode: str) -> Callable[[NodeInputs], Result]:
     def make(node: NodeInputs) -> Result:
-        x, axes = node.signal(), node.axes()
+        x, axes = node.signal(), node.numbers(1, "axes")
         if not axes and node.get("noop_with_empty_axes", 0):
             # A norm of one number each.
             return BuiltLayer(layers.ActivationLayer("abs"), (x,)) if mode in _NORMS else x

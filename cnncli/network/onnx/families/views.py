@@ -30,9 +30,7 @@ def _flatten(node: NodeInputs) -> Signal:
 
 
 def _reshape(node: NodeInputs) -> Signal:
-    x, array = node.signal(), node.array(1)
-    shape = node.get("shape", ()) if array is None else array.reshape(-1).tolist()
-    shape = [int(length) for length in shape]
+    x, shape = node.signal(), node.numbers(1, "shape") or ()
     if x.shape is None:
         # -1 in the first place may come to any number of rows, and a number fits one size.
         if len(shape) != 2 or shape[0] not in (0, 1) or shape[1] != -1:
@@ -44,7 +42,7 @@ def _reshape(node: NodeInputs) -> Signal:
 
 
 def _squeeze(node: NodeInputs) -> Signal:
-    x, axes = node.signal(), node.axes()
+    x, axes = node.signal(), node.numbers(1, "axes")
     shape = _known(x)
     if axes is None:
         axes = tuple(axis for axis, length in enumerate(shape) if length == 1)
@@ -55,7 +53,7 @@ def _squeeze(node: NodeInputs) -> Signal:
 
 
 def _unsqueeze(node: NodeInputs) -> Signal:
-    x, axes = node.signal(), node.axes()
+    x, axes = node.signal(), node.numbers(1, "axes")
     if axes is None:
         raise UnsupportedNode("its axes are not written down")
     if x.shape is None and x.layout.is_plain and "n" not in x.axes and {*axes} == {0}:
