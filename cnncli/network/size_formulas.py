@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
 
 from cnncli.network.layers import (
     ConcatLayer,
@@ -17,9 +16,8 @@ from cnncli.network.layers import (
     SliceLayer,
     SpaceToDepthLayer,
 )
+from cnncli.network.layers.axes import AXES
 from cnncli.network.layers.merge import Elementwise
-
-SIDES: Final = ("rows", "columns")
 
 
 def size_formulas(layer: Layer | MergeLayer, shapes: Sequence[Shape]) -> tuple[str, str]:
@@ -62,12 +60,12 @@ def _formula(layer: Layer | MergeLayer, shapes: Sequence[Shape], side: int, out:
     elif isinstance(layer, SliceLayer):
         part = (layer.rows, layer.columns)[side]
         text = "" if part is None else _slice_text(part, size)
-    elif isinstance(layer, ConcatLayer) and layer.axis == SIDES[side]:
+    elif isinstance(layer, ConcatLayer) and layer.axis == AXES[side]:
         text = "+".join(str(shape[1 + side]) for shape in shapes)
     elif isinstance(layer, Elementwise) and out != size:
         # One row, or one column, of an input meets all of another.
         text = f"max({', '.join(str(shape[1 + side]) for shape in shapes)})"
-    elif isinstance(layer, ReduceLayer) and SIDES[side] in layer.axes:
+    elif isinstance(layer, ReduceLayer) and AXES[side] in layer.axes:
         return str(out)
     return f"{text} = {out}" if text else ""
 
