@@ -219,7 +219,7 @@ def unread_notes(network: Network, shape: Shape) -> tuple[str, ...]:
     ('column 4 of the input (0 to 4) is never read: pool1 has (5+2*0-2)//2+1 = 2 columns',)
     """
     shapes = network.shapes(shape)
-    texts = list(_all_waste(network, shapes))
+    texts = list(_all_unread_texts(network, shapes))
     count = len(texts) - _NOTED
     more = f"{count} more line{'s' if count > 1 else ''} of this kind: cnncli plan has them all"
     return (*texts[:_NOTED], *([more] if count > 0 else []))
@@ -265,7 +265,7 @@ def _layer_summary(
         parameters=parameters,
         multiply_adds=_multiply_adds(layer, sources),
         field=field,
-        unread=_shared([node], source) if window is not None else Unread(),
+        unread=_unread_by_all([node], source) if window is not None else Unread(),
         bytes=math.prod(out) * DTYPE.itemsize,
         held_bytes=held,
         choice=None if conv is None else conv.choice(source, DTYPE),
@@ -373,19 +373,19 @@ def _unread(read: BothRuns, shape: Shape) -> Unread:
     return Unread(gaps(read[0], shape[1]), gaps(read[1], shape[2]))
 
 
-def _all_waste(network: Network, shapes: dict[str, Shape]) -> Iterator[str]:
+def _all_unread_texts(network: Network, shapes: dict[str, Shape]) -> Iterator[str]:
     for name in (SOURCE, *network.names):
         readers = [node for node in network.nodes if name in node.inputs]
         if readers:
-            yield from _waste(name, readers, shapes[name])
+            yield from _unread_texts(name, readers, shapes[name])
 
 
 def _warnings(network: Network, shapes: dict[str, Shape], unread: Unread) -> Iterator[str]:
-    yield from _all_waste(network, shapes)
+    yield from _all_unread_texts(network, shapes)
     direct = [node for node in network.nodes if SOURCE in node.inputs]
-    if unread and unread != _shared(direct, shapes[SOURCE]):
+    if unread and unread != _unread_by_all(direct, shapes[SOURCE]):
         for runs, size, what in _sides(unread, shapes[SOURCE]):
-            yield f"{_cells(runs, size, what, SOURCE)} of no use to {network.nodes[-1].name}"
+            yield f"{_cells_text(runs, size, what, SOURCE)} of no use to {network.nodes[-1].name}"
     for node in network.nodes:
         window = node.layer.window(shapes[node.inputs[0]])
         if window is not None and (gaps_left_out(window.rows) or gaps_left_out(window.cols)):
@@ -394,17 +394,17 @@ def _warnings(network: Network, shapes: dict[str, Shape], unread: Unread) -> Ite
             yield f"{node.name}: {note}"
 
 
-def _waste(name: str, readers: Sequence[Node], shape: Shape) -> Iterator[str]:
+def _unread_texts(name: str, readers: Sequence[Node], shape: Shape) -> Iterator[str]:
     """Say which rows and columns of an output no layer reads."""
-    for runs, size, what in _sides(_shared(readers, shape), shape):
+    for runs, size, what in _sides(_unread_by_all(readers, shape), shape):
         because = ""
         if len(readers) == 1 and (window := readers[0].layer.window(shape)) is not None:
             axis: Axis = window.rows if what == "row" else window.cols
             because = f": {readers[0].name} has {axis.formula} {what}s"
-        yield f"{_cells(runs, size, what, name)} never read{because}"
+        yield f"{_cells_text(runs, size, what, name)} never read{because}"
 
 
-def _shared(readers: Sequence[Node], shape: Shape) -> Unread:
+def _unread_by_all(readers: Sequence[Node], shape: Shape) -> Unread:
     """The cells that none of some layers reads."""
     return _unread(_joined([_read_by(node, shape) for node in readers]), shape)
 
@@ -421,7 +421,7 @@ def _sides(unread: Unread, shape: Shape) -> list[tuple[Ranges, int, str]]:
     return [side for side in both if side[0]]
 
 
-def _cells(runs: Ranges, size: int, what: str, name: str) -> str:
+def _cells_text(runs: Ranges, size: int, what: str, name: str) -> str:
     """Name cells of a layer, as the start of a sentence about them."""
     count = sum(run.stop - run.start for run in runs)
     owner = "the input" if name == SOURCE else name
