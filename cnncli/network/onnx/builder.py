@@ -73,7 +73,12 @@ _WINDOWS: Final = (ConvLayer, ConvTransposeLayer, PadLayer, PoolLayer, ResizeLay
 
 
 class NetworkBuilder:
-    """The layers of the nodes met so far, and what every value is."""
+    """The layers of the nodes met so far, and what every value is.
+
+    `layer_of_node` and `layer_of_value` say which layer stands for a node and makes a value,
+    `layer_cells` which (n_H, n_W, n_C) a layer gives; `branch_names` are given to values in
+    branches, and `pending` names the layers put in between one layer and another that reads it.
+    """
 
     def __init__(
         self,
@@ -83,8 +88,7 @@ class NetworkBuilder:
         prepared: Preparation,
         weights: bool,
     ) -> None:
-        self.graph, self.weights, self.prepared = graph, weights, prepared
-        self.picture = picture
+        self.graph, self.picture, self.prepared, self.weights = graph, picture, prepared, weights
         orders = [n.attributes.get("perm") for n in graph.nodes if n.op == "Transpose"]
         # A network may only take its pictures so, and have its channels second from then on.
         stays = (0, 3, 1, 2) not in orders or (0, 2, 3, 1) in orders
@@ -97,16 +101,16 @@ class NetworkBuilder:
             self.nodes.append(Node(NORMALIZE, scale, (SOURCE,)))
             picture = replace(picture, layer=NORMALIZE)
         self.values: dict[str, Value] = {source: picture, "": None}
-        self.cells = {} if picture.cells is None else {picture.layer: picture.cells}
-        self.layers: dict[str, str] = {}
-        self.outputs: dict[str, str] = {}
+        self.layer_cells = {} if picture.cells is None else {picture.layer: picture.cells}
+        self.layer_of_node: dict[str, str] = {}
+        self.layer_of_value: dict[str, str] = {}
         self.missing: dict[str, Stop] = {}
         self.stops: list[Stop] = []
         self.used = set(graph.used)
-        self.inner: set[str] = set()
-        self.taken = {SOURCE, NORMALIZE}
+        self.branch_names: set[str] = set()
+        self.layer_names = {SOURCE, NORMALIZE}
         self.pending: dict[tuple[str, Layer], str] = {}
-        self.folded = 0
+        self.numbers_made = 0
         self.learned = LearnedNumbers(self.constants)
 
     def add(self, node: OnnxNode) -> None:
@@ -176,8 +180,8 @@ class NetworkBuilder:
                 value = replace(value, layer=self._source(value), pending=())
             self.values[name] = value = with_matrices_noted(value, result, inputs)
             if isinstance(value, Signal) and value.layer not in _BEFORE:
-                self.layers.setdefault(node.name, value.layer)
-                self.outputs.setdefault(name, value.layer)
+                self.layer_of_node.setdefault(node.name, value.layer)
+                self.layer_of_value.setdefault(name, value.layer)
 
     def _in_own_axes(self, name: str, value: Value) -> Value:
         """Return a value that a node gave another shape as maps of that shape's axes.
@@ -209,17 +213,17 @@ class NetworkBuilder:
                 self.missing[name] = self.missing[made]
                 continue
             self.values[name] = self._value(made)
-            if made in self.outputs:
-                self.outputs[name] = self.outputs[made]
+            if made in self.layer_of_value:
+                self.layer_of_value[name] = self.layer_of_value[made]
 
     def _unused(self, name: str) -> str:
         """Return a name for a value in a branch that no other value has, and reserve it."""
-        known = (self.inner, self.values, self.missing, self.constants, self.graph.computed)
+        known = (self.branch_names, self.values, self.missing, self.constants, self.graph.computed)
         own, number = name, 1
         while any(own in names for names in known):
             number += 1
             own = f"{name}-{number}"
-        self.inner.add(own)
+        self.branch_names.add(own)
         return own
 
     def _value(self, name: str) -> Value:
@@ -237,8 +241,8 @@ class NetworkBuilder:
         arrays = [value for value in inputs if not isinstance(value, Signal)]
         if len(arrays) == len(inputs) and any(array is not None for array in arrays):
             made = computed_constants(node, self.graph.opset, arrays, self.weights)
-            self.folded += sum(array.size for array in made if not is_placeholder(array))
-            if self.folded > MOST_NUMBERS:
+            self.numbers_made += sum(array.size for array in made if not is_placeholder(array))
+            if self.numbers_made > MOST_NUMBERS:
                 raise NotRun("the constants of the graph make too many numbers")
             return dict(enumerate(made))
         results, why = self._own(node, inputs)
@@ -311,7 +315,7 @@ class NetworkBuilder:
     def _free(self, base: str, own: Sequence[str] = ()) -> str:
         """Return a name that no layer has, nor a value but the node's own."""
         name, number = base, 1
-        while name in self.taken or (name in self.graph.computed and name not in own):
+        while name in self.layer_names or (name in self.graph.computed and name not in own):
             number += 1
             name = f"{base}-{number}"
         return name
@@ -344,10 +348,10 @@ class NetworkBuilder:
         """Put a layer into the network; return what it gives."""
         channels, size = self._shape(built)
         inputs = tuple(self._source(value) for value in built.inputs)
-        self.taken.add(name)
+        self.layer_names.add(name)
         self.nodes.append(Node(name, built.layer, inputs))
         if size is not None:
-            self.cells[name] = (*size, channels)
+            self.layer_cells[name] = (*size, channels)
         layout = built.layout or built.inputs[0].layout
         kind = built.type or built.inputs[0].type
         estimated = isinstance(built.layer, OnnxNodeLayer) and built.layer.is_estimated
@@ -364,7 +368,7 @@ class NetworkBuilder:
             key = last, layer
             if key not in self.pending:
                 name = self._free(f"{value.layer}-{suffix or layer.op}")
-                self.taken.add(name)
+                self.layer_names.add(name)
                 self.nodes.append(Node(name, layer, (last,)))
                 self.pending[key] = name
             last = self.pending[key]
@@ -374,7 +378,7 @@ class NetworkBuilder:
         """Return what was read."""
         self._show_outputs()
         self._join_views()
-        ends = [self.outputs[name] for name in self.graph.outputs if name in self.outputs]
+        ends = [*filter(None, map(self.layer_of_value.get, self.graph.outputs))]
         stop = self._stop()
         if {node.name for node in self.nodes} <= {*_BEFORE}:
             stop = stop or next(iter(self.stops), Stop("no node works on its input", ""))
@@ -429,22 +433,22 @@ class NetworkBuilder:
             shown = self._add_layer(layer, BuiltLayer(ActivationLayer("none"), (value,)))
         else:
             return
-        self.outputs[name] = layer
+        self.layer_of_value[name] = layer
         self.values[name] = replace(shown, layer=layer, pending=())
         if how == "view" and maker is not None:
-            self.layers[maker.name] = layer
+            self.layer_of_node[maker.name] = layer
 
     def _join_views(self) -> None:
         """Make one of two views, where the first is of use to the second alone."""
         users = Counter(name for node in self.nodes for name in node.inputs)
-        ends = {self.outputs[name] for name in self.graph.outputs if name in self.outputs}
+        ends = {*map(self.layer_of_value.get, self.graph.outputs)}
         nodes = {node.name: node for node in self.nodes}
         for node in self.nodes:
             before = nodes.get(node.inputs[0])
             if before is None or before.name in ends or users[before.name] > 1:
                 continue
             if isinstance(node.layer, ViewLayer) and isinstance(before.layer, ViewLayer):
-                cells = self.cells.get(before.inputs[0])
+                cells = self.layer_cells.get(before.inputs[0])
                 joined = before.layer.then(node.layer, cells) if cells else None
                 if joined is not None and node.name in self.pending.values():
                     # Under the first one's name: it is the node's.
@@ -469,7 +473,7 @@ class NetworkBuilder:
                 self.values[name] = moved
 
     def _rename(self, old: str, new: str) -> None:
-        for names in (self.layers, self.outputs):
+        for names in (self.layer_of_node, self.layer_of_value):
             names.update({key: new for key, layer in names.items() if layer == old})
         for name, value in self.values.items():
             if isinstance(value, Signal) and value.layer == old:
@@ -480,7 +484,7 @@ class NetworkBuilder:
         own = {node.name: node.name for node in self.nodes}
         values = {name for node in self.graph.nodes for name in node.outputs}
         lost = {name for name in values if name in self.missing}
-        aliases = {**own, **self.layers, **self.outputs}
+        aliases = {**own, **self.layer_of_node, **self.layer_of_value}
         return {name: layer for name, layer in aliases.items() if name and name not in lost}
 
     def _stop(self) -> Stop | None:
@@ -490,7 +494,7 @@ class NetworkBuilder:
             if stop in missing:
                 return stop
         for name in self.graph.outputs:
-            if name not in self.outputs and name not in self.missing and self.nodes:
+            if name not in self.layer_of_value and name not in self.missing and self.nodes:
                 reason = f"its output {quote(name)} does not depend on the picture"
                 return Stop(reason, self.nodes[-1].name)
         return next(iter(missing), None)
