@@ -42,7 +42,7 @@ function networkGradients(layers, settings, { layer: name, channel, at, isSum = 
   for (let index = last; index > 0; index -= 1) {
     const planes = known.get(layers[index].name);
     if (!planes) continue;
-    for (const off of settings[index].off ?? []) planes[off].fill(0);
+    for (const off of settings[index].off ?? []) planes[off]?.fill(0);
     const inputs = layers[index].inputs.map((input) => layers.find((layer) => layer.name === input));
     for (const input of inputs) if (!known.has(input.name)) known.set(input.name, zeroPlanes(input.output));
     const sinks = inputs.map((input) => known.get(input.name));

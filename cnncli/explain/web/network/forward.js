@@ -19,11 +19,11 @@ class ForwardError extends Error {}
  * The output of a layer: { size: [rows, columns], channels, planes }, a plane of values for each channel.
  *
  * `settings` are those of page/settings_data.py with their arrays read; `inputs` are outputs of other
- * layers. Maps in `settings.off` are zero.
+ * layers. Maps in `settings.off` are zero; another input may leave a layer fewer maps than are named there.
  */
 function layerOutput(settings, inputs) {
   const output = FORWARD[settings.op](settings, inputs);
-  for (const channel of settings.off ?? []) output.planes[channel].fill(0);
+  for (const channel of settings.off ?? []) output.planes[channel]?.fill(0);
   return output;
 }
 

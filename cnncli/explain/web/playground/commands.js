@@ -48,11 +48,18 @@ function matrixText(rows) {
   return rows.map((row) => row.map(decimalText).join(" ")).join("; ");
 }
 
+/** The maps of a layer that are switched off: of those that it has on this picture. */
+function mapsOff({ settings: { off = [] }, channels }) {
+  return off.filter((channel) => channel < channels);
+}
+
 /** A stack as calls { op, filter, options, off }: an activation behind a convolution is an option of it. */
 function stackCalls(layers, filters) {
   const calls = [];
-  for (const { settings } of layers) {
-    const { op, off = [] } = settings;
+  for (const layer of layers) {
+    const { settings } = layer;
+    const { op } = settings;
+    const off = mapsOff(layer);
     const last = calls[calls.length - 1];
     if (op === "conv") {
       const filter = filterOf(settings, filters);
@@ -126,8 +133,10 @@ function networkCommand(layers, filters, file, gray) {
 /** A stack as a network file. */
 function networkText(layers, filters, gray) {
   const tables = gray ? ["[input]\ngray = true\n"] : [];
-  for (const { name, settings, channels } of layers) {
-    const { op, off = [] } = settings;
+  for (const layer of layers) {
+    const { name, settings, channels } = layer;
+    const { op } = settings;
+    const off = mapsOff(layer);
     const lines = { name, type: op };
     if (op === "conv") {
       const filter = filterOf(settings, filters);
