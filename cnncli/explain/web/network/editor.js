@@ -36,6 +36,13 @@ function editedInput() {
   return byName.get(live.specs.get(state.unit.layer).inputs[0]);
 }
 
+/** Whether the chosen layer has fields: not the input, nor one that is made from what cannot be computed. */
+function isEditable() {
+  // Another stack may lack the layer that is still shown, or its input.
+  const input = live.specs.has(state.unit.layer) && editedInput();
+  return Boolean(input) && !input.problem;
+}
+
 /** What the fields were made for: another layer has other ones. */
 let editedName = null;
 
@@ -110,11 +117,11 @@ function drawEditor() {
   drawAnswer();
   setText(byId("effect"), effectsText());
   const { layer } = state.unit;
-  // Another stack may lack the layer that is still shown.
   const isInput = !live.specs.has(layer);
   byId("editor-body").hidden = isInput;
   setText(byId("editor-title"), isInput ? "Change a layer: choose a unit of one" : `Change ${labels.get(layer)}`);
-  if (isInput || editedInput().problem) return;
+  byId("editor-fields").hidden = !isEditable();
+  if (!isEditable()) return;
   if (editedName !== layer) {
     editedName = layer;
     updates.length = 0;

@@ -286,7 +286,7 @@ function startNetworkWords() {
     weights: ["gradient", "dA, dW, db"],
     "gradient-panel": ["gradient", "upstream"],
     "how-panel": ["window", "weight", "channel", "bias", "activation"],
-    "editor-body": ["kernel", "stride", "padding", "dilation"],
+    "editor-fields": ["kernel", "stride", "padding", "dilation"],
   };
   for (const [id, names] of Object.entries(lists)) byId(id).append(wordsList(...names));
 }
