@@ -37,6 +37,7 @@ STACKS = [
     "1/gray/conv=2x3:0,-1,0.1,5,-1,0.33333334;stride=2,1;padding=3,2,1,0;dilation=1,2;padMode=wrap",
     "1/color/conv=gabor_color;padding=valid;bias=0.25;padValue=0.5/activation=abs/pool=min",
     "1/gray/conv=robinson;off=1,3/activation=tanh",
+    "1/gray/conv=edge;off=1,5/pool=max;off=0,1",
     "1/gray/conv=2x2x1x2:1,-1,0.5,0,2,1,-1,-1;bias=0.5,-1/pool=max/conv=box/activation=leaky-relu",
     "1/color/conv=1x2x3x2:1,0,2,-1,0.5,0.25,3,-2,1,1,0,0.125/pool=max;padding=same",
     "1/color/conv=1x1x3x1:1,2,-3/pool=max;off=0/conv=sobel_h;padMode=zeros;padValue=-1/pool=average",
@@ -149,6 +150,10 @@ WRONG = {
     "1/gray/conv=edge;bias=1e999": "numbers",
     "1/gray/conv=edge;valueOf=1": "no setting of conv",
     "1/gray/pool=max;ceil=yes": "0, 1",
+    "1/gray/pool=lp;p=0": "one number of at least 0.01",
+    "1/gray/pool=lp;p=-2": "one number of at least 0.01",
+    "1/gray/pool=lp;p=2,3": "one number of at least 0.01",
+    "1/gray/conv=edge;padMode=zeros;padValue=1,2": "one number",
 }
 
 

@@ -3,6 +3,9 @@
 // the windows lie, arithmetic/window_sums.js adds them up, arithmetic/activations.js has the activations. Arrays in,
 // arrays out; nothing here touches the page. Tests compare every part with the core.
 
+/** The least power of lp that a page takes. */
+const LEAST_POWER = 0.01;
+
 /**
  * The arithmetic of one layer on one image.
  *

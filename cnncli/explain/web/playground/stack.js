@@ -100,6 +100,13 @@ function readNumbers(text) {
   return numbers;
 }
 
+function readNumber(text, least = -Infinity) {
+  const [number, ...others] = readNumbers(text);
+  const limit = least === -Infinity ? "" : ` of at least ${least}`;
+  if (others.length || number < least) throw new StackError(`${text} should be one number${limit}`);
+  return number;
+}
+
 /** So many whole numbers from `least` to `most`; one stands for all. */
 function readWholes(text, count, least, most) {
   const numbers = readNumbers(text);
@@ -122,7 +129,7 @@ function sidesText(numbers) {
 
 const STEP = { write: sidesText, read: (text) => readWholes(text, 2, 1, MOST_STEP) };
 const FLAG = { write: Number, read: (text) => readWord(text, ["0", "1"]) === "1" };
-const NUMBER = { write: decimalText, read: (text) => readNumbers(text)[0] };
+const numberField = (least) => ({ write: decimalText, read: (text) => readNumber(text, least) });
 const WINDOW_FIELDS = {
   stride: STEP,
   padding: {
@@ -142,7 +149,7 @@ const STACK_FIELDS = {
     ...WINDOW_FIELDS,
     bias: { write: numbersText, read: (text) => Float32Array.from(readNumbers(text)) },
     padMode: { write: String, read: (text) => readWord(text, BORDERS) },
-    padValue: NUMBER,
+    padValue: numberField(),
     activation: { write: String, read: (text) => readWord(text, ["none", ...STACK_ACTIVATIONS]) },
     off: OFF,
   },
@@ -151,7 +158,7 @@ const STACK_FIELDS = {
     ...WINDOW_FIELDS,
     ceil: FLAG,
     countIncludePad: FLAG,
-    p: NUMBER,
+    p: numberField(LEAST_POWER),
     off: OFF,
   },
   activation: { off: OFF },

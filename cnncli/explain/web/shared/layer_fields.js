@@ -199,6 +199,6 @@ function poolFields() {
     ),
     showWhere(countsPads, () => edited.settings().mode === "average" && resolvedPads().some(Boolean)),
   );
-  const power = valueField("p", "Power", () => edited.settings().p, (p) => edited.change({ p }), 0.01);
+  const power = valueField("p", "Power", () => edited.settings().p, (p) => edited.change({ p }), LEAST_POWER);
   showWhere(field("Power of lp", power), () => edited.settings().mode === "lp");
 }
