@@ -256,3 +256,65 @@ def test_a_layer_that_is_added_comes_in_sight_beside_its_stack(tab: Any) -> None
     assert tab.locator("#add").bounding_box()["y"] >= 0
     said = tab.text_content("[data-layer='conv2'] .map-filter > p")
     assert said.startswith("Made by the filter of conv2. gaussian_3: 3x3 Gaussian, sigma 0.8.")
+
+
+def test_a_map_that_is_off_may_be_missing_from_another_picture(
+    tab: Any, address: str, tmp_path: Path
+) -> None:
+    open_at(tab, f"{address}#1/color/conv=edge")
+    tab.evaluate("cnncli.apply({ unit: { layer: 'conv1', map: 0, at: [3, 3] } })")
+    tab.evaluate("cnncli.apply({ layers: { conv1: { off: [2] } }, gradients: true })")
+    check_numbers(tab, tmp_path)
+    tab.select_option("#sample", "gray")
+    until(tab, "cnncli.layers()[1].shape[2] === 1")
+    check_numbers(tab, tmp_path)
+    assert mark(tab) == "1/gray/conv=edge;off=2"
+    until(tab, "cnncli.gradients() !== null")
+    # The worker was not given up, and the map is off again in colour.
+    tab.select_option("#sample", "color")
+    until(tab, "cnncli.layers()[1].shape[2] === 3")
+    assert not tab.evaluate("cnncli.layers()[1].planes[2].some(Boolean)")
+    open_at(tab, f"{address}#1/gray/conv=edge;off=5")
+    check_numbers(tab, tmp_path)
+
+
+def test_behind_a_layer_that_does_not_fit_no_other_layer_is_changed(
+    tab: Any, address: str, tmp_path: Path
+) -> None:
+    open_at(tab, f"{address}#1/gray/conv=edge/activation=relu/pool=max")
+    wrong = "{ padding: 'valid', dilation: [200, 200] }"
+    tab.evaluate(f"cnncli.apply({{ layers: {{ conv1: {wrong} }} }})")
+    assert tab.inner_text("#editor-title") == "Change conv1"
+    assert tab.is_visible("#stride")
+    assert tab.is_visible("#to-window")
+    tab.click("#stack-list [data-key='choose 2']")
+    settle(tab)
+    assert tab.inner_text("#editor-title") == "Change pool1"
+    assert tab.is_visible("#problem")
+    assert tab.is_hidden("#settings")
+    assert tab.is_hidden("#filter-body")
+    assert tab.is_hidden("#to-window")
+    tab.evaluate("cnncli.apply({ layers: { conv1: { dilation: [1, 1] } } })")
+    until(tab, "cnncli.layers()[3].problem === ''")
+    settle(tab)
+    assert tab.is_visible("#mode")
+    check_numbers(tab, tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["pool=average", "conv=3x3:0,0,0,0,1,0,0,0,0"])
+def test_two_clicks_add_two_layers(tab: Any, tmp_path: Path, kind: str) -> None:
+    tab.select_option("#add-kind", kind)
+    tab.dblclick("#add")
+    until(tab, "cnncli.layers().length === 6")
+    settle(tab)
+    assert tab.evaluate("cnncli.state.unit.layer === cnncli.layers()[5].name")
+    check_numbers(tab, tmp_path)
+
+
+def test_an_emptied_address_shows_the_layers_of_a_page_without_one(tab: Any) -> None:
+    tab.evaluate("location.hash = '1/color/conv=sharpen'")
+    until(tab, "cnncli.layers().length === 2")
+    tab.evaluate("location.hash = ''")
+    until(tab, "cnncli.layers().length === 4")
+    assert mark(tab) == STACK
+    assert tab.inner_text("#stack-problem") == ""

@@ -75,7 +75,7 @@ function aboutKind(text) {
 
 /** Add the layer that a text names, and go to its map; one with an own filter opens with the drawing of it. */
 async function addLayer(text) {
-  await showStack([...shownStack(), readStackLayer(text, pageData.filters)]);
+  if (!(await showStack([...shownStack(), readStackLayer(text, pageData.filters)]))) return;
   layers[layers.length - 1].card.node.scrollIntoView({ block: "nearest" });
   if (text !== OWN_FILTER) return;
   byId("paint").scrollIntoView({ block: "nearest" });
@@ -152,7 +152,7 @@ function drawStackPanel() {
   if (document.activeElement !== sample) sample.value = state.input.channels === 3 ? "color" : "gray";
   drawPaint();
   const { layer } = state.unit;
-  byId("to-window").hidden = !live.specs.get(layer)?.settings.kernel;
+  byId("to-window").hidden = !isEditable() || !live.specs.get(layer).settings.kernel;
   setText(byId("to-window"), `Stride, padding and size of ${layer}`);
 }
 

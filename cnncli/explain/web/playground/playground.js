@@ -6,12 +6,12 @@
 const ADDRESS_DELAY = 250;
 
 /** The text of the stack that the page began with, where its address named one. */
-let firstText = null;
+let firstText = "";
 let addressTimer = 0;
 
 /** Begin with the first convolution chosen, whose filter can be drawn. */
 async function startPlayground() {
-  const told = location.hash.length > 1 ? readAddress() : {};
+  const told = readAddress();
   if (told.stack) firstText = addressText();
   await startLive();
   startStackPanel();
@@ -30,10 +30,10 @@ function addressText() {
   }
 }
 
-/** The stack { stack, picture } of the page's address, or { problem } that says what is wrong with it. */
+/** The stack { stack, picture } of the page's address, of an empty one the page's own; or { problem } that says what is wrong with it. */
 function readAddress() {
   try {
-    return readStack(addressText(), pageData.filters);
+    return readStack(addressText() || pageData.stack, pageData.filters);
   } catch (error) {
     if (!(error instanceof StackError)) throw error;
     return { problem: `The address of this page names no stack of layers: ${error.message}.` };
@@ -50,7 +50,7 @@ function showAddress() {
 
 /** What the page began with, as if read anew. */
 function firstStack() {
-  return readStack(firstText ?? pageData.stack, pageData.filters);
+  return readStack(firstText || pageData.stack, pageData.filters);
 }
 
 function firstPicture() {
@@ -84,11 +84,17 @@ function stateText() {
   return stackText(shownStack(), state.input.channels === 3 ? "color" : "gray", pageData.filters);
 }
 
-/** Show other layers, and of the one with number `chosen` its strongest unit: by default of the last. */
+/**
+ * Show other layers, and of the one with number `chosen` its strongest unit: by default of the last. Resolves with
+ * whether they are what is shown, and no newer ones.
+ */
 async function showStack(stack, { input, chosen = stack.length - 1 } = {}) {
-  await apply({ specs: stackSpecs(stack), input });
-  const layer = layers[1 + chosen];
-  await apply({ unit: strongestUnit(layer), open: allOpen() });
+  const drawn = apply({ specs: stackSpecs(stack), input });
+  const { specs } = live;
+  await drawn;
+  if (live.specs !== specs) return false;
+  await apply({ unit: strongestUnit(layers[1 + chosen]), open: allOpen() });
+  return live.specs === specs;
 }
 
 function allOpen() {
