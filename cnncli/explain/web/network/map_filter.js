@@ -7,7 +7,8 @@
 const WIDEST_NUMBERS = 5;
 /** Of more input maps those with the largest weights are listed. */
 const LISTED_KERNELS = 12;
-const KERNEL_SIZE = 27;
+/** About so many pixels is the picture of a kernel in that list. */
+const KERNEL_THUMB = 27;
 
 /** By card what its filter was drawn from last. */
 const filterKeys = new WeakMap();
@@ -76,7 +77,7 @@ function filterName(layer, channel) {
 }
 
 /** The kernels of a filter { channel, depth, rows, most }, of largest magnitude first. */
-function kernelsOf(arithmetic, channel) {
+function kernelsBySize(arithmetic, channel) {
   const { map, channels } = arithmetic.sources(channel);
   const [height, width] = arithmetic.layer.kernel;
   const kernels = channels.map((source, depth) => {
@@ -90,7 +91,7 @@ function kernelsOf(arithmetic, channel) {
 function drawOwnFilter(layer, channel, depth, [told, list, numbers]) {
   const arithmetic = layerArithmetic(layer);
   const source = byName.get(layer.inputs[0]);
-  const kernels = kernelsOf(arithmetic, channel);
+  const kernels = kernelsBySize(arithmetic, channel);
   const chosen = kernels.find((kernel) => kernel.depth === depth) ?? kernels[0];
   const { most } = kernels[0];
   const isBank = kernels.length > 1;
@@ -111,14 +112,14 @@ function drawOwnFilter(layer, channel, depth, [told, list, numbers]) {
   const title = isBank ? `for ${sourceText(source, chosen.channel)}` : "";
   const isListed = arithmetic.layer.kernel[1] <= WIDEST_NUMBERS;
   const make = (i, j) => element("span", { text: numberAmong(chosen.rows[i][j], most) });
-  numbers.replaceChildren(isListed ? weightTable(chosen.rows, title, make, most) : weightPicture(chosen.rows, title, KERNEL_SIDE));
+  numbers.replaceChildren(isListed ? weightTable(chosen.rows, title, make, most) : weightPicture(chosen.rows, title, KERNEL_PICTURE));
 }
 
 /** A kernel as a small picture with the name of its input map, blue below 0 and red above; `most` is the end of both. */
 function kernelButton({ channel, depth, rows }, source, most, isChosen) {
   const canvas = element("canvas", { "aria-hidden": "true" });
   const [height, width] = [rows.length, rows[0].length];
-  const cell = Math.min(Math.max(1, Math.floor(KERNEL_SIZE / Math.max(height, width))), KERNEL_SIZE / 2);
+  const cell = Math.min(Math.max(1, Math.floor(KERNEL_THUMB / Math.max(height, width))), KERNEL_THUMB / 2);
   const range = { kind: "symmetric", lo: -most, hi: most };
   drawCells(prepareCanvas(canvas, width * cell, height * cell), valuePicture(height, width, [rows.flat()], range, tables.diverging), cell);
   const name = channelName(source, channel);

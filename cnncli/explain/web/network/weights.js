@@ -9,7 +9,7 @@ const SEARCHED_PRODUCTS = 4e7;
 const SMALL_CHANGE = 0.01;
 
 /** About so many pixels is the picture of a kernel that is too large to list. */
-const KERNEL_SIDE = 120;
+const KERNEL_PICTURE = 120;
 
 /**
  * What is known of a layer's weights, kept with the gradients: { pass, steepest }, the pass for their gradients, and
@@ -286,7 +286,7 @@ function weightElements({ pass, map, depth, amounts, steepest, isShown }) {
   const isListed = kh <= LISTED_SIDE && kw <= LISTED_SIDE;
   const kindOf = (i, j) => (isShown && steepest.gradient !== 0 && steepest.i === i && steepest.j === j ? "steepest" : "");
   const tablesOf = [["Weights (W)", weights], ["Gradients (dW)", amounts[depth]]].map(([text, grid]) =>
-    isListed ? weightTable(grid, text, (i, j, number) => element("span", { class: kindOf(i, j), text: number })) : weightPicture(grid, text, KERNEL_SIDE),
+    isListed ? weightTable(grid, text, (i, j, number) => element("span", { class: kindOf(i, j), text: number })) : weightPicture(grid, text, KERNEL_PICTURE),
   );
   const bias = element("p", { class: "bias-gradient" }, "bias (db): ", element("b", { text: numberText(pass.biasGradient(map)) }));
   return [element("div", { class: "weight-pair" }, ...tablesOf), bias];
