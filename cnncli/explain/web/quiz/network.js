@@ -12,7 +12,7 @@ const FEW_INPUTS = ["activation", "add", "sub", "mul", "max", "min"];
 const FEW_CHANNELS = 3;
 
 /** The kinds of questions, each a function of a source of random numbers. */
-function networkTopics() {
+function quizTopics() {
   const known = layers.filter(({ problem }) => !problem);
   const windows = known.filter((layer) => WINDOW_OPS.includes(layer.settings?.op));
   const pools = windows.filter((layer) => ["max", "min"].includes(layer.settings.mode));

@@ -8,10 +8,6 @@ let heldPage = null;
 /** After an answer { before, unit }: what was shown before, and the unit of the question. */
 let questionShown = null;
 
-function quizTopics() {
-  return networkTopics();
-}
-
 /**
  * The changes that show where a question is: none before it is answered; at the end of the quiz those that bring
  * back what was shown before.
