@@ -5,7 +5,7 @@
 /** Of `unit` the gradients by layer, as `networkGradients` returns them, and its key; null before they are here. */
 let gradients = null;
 
-function keyOf({ layer, channel, at }) {
+function unitKey({ layer, channel, at }) {
   return [layer, channel, ...at].join();
 }
 
@@ -39,7 +39,7 @@ function gradientName(unit) {
 }
 
 function gradientKey(unit) {
-  return `${keyOf(unit)}${unit.isSum ? ",sum" : ""}`;
+  return `${unitKey(unit)}${unit.isSum ? ",sum" : ""}`;
 }
 
 /** The settings by which a layer sends gradients back: where they are of its sums, without its activation. */
@@ -163,8 +163,8 @@ function sendersOf(cell) {
 function findSenders() {
   const cell = shownCell();
   if (!cell) return { cell, paths: [], cells: new Map() };
-  if (gradients.senders && keyOf(gradients.senders.cell) === keyOf(cell)) return gradients.senders;
-  const paths = keyOf(cell) === keyOf(gradients.unit) ? [] : sendersOf(cell);
+  if (gradients.senders && unitKey(gradients.senders.cell) === unitKey(cell)) return gradients.senders;
+  const paths = unitKey(cell) === unitKey(gradients.unit) ? [] : sendersOf(cell);
   const cells = new Map();
   for (const { layer: name, channel, at, product } of paths) {
     if (product === 0) continue;
@@ -232,7 +232,7 @@ function drawGradients() {
   byId("gradient-meaning").textContent =
     `The maps show gradients: how much ${gradientName(gradients.unit)} grows when a value grows. ` +
     `Red: it grows too; blue: it falls; white: it stays.${why}`;
-  const isUnit = keyOf(cell) === keyOf(gradients.unit);
+  const isUnit = unitKey(cell) === unitKey(gradients.unit);
   byId("cell-to-unit").hidden = isUnit;
   const itself = `${gradients.unit.isSum ? "The score" : "The unit"} itself: its gradient is 1.`;
   byId("gradient-sentence").textContent = isUnit ? itself : senderSentence(cell, paths);

@@ -30,7 +30,7 @@ function decidingUnits(unit, other) {
   const units = new Map();
   const add = (score, name) => {
     for (const { amount, ...source } of unitArithmetic({ ...unit, channel: score }).sources) {
-      const key = keyOf(source);
+      const key = unitKey(source);
       if (!units.has(key)) units.set(key, { ...source, ours: 0, theirs: 0 });
       units.get(key)[name] += amount;
     }

@@ -58,7 +58,7 @@ function drawNumbers(unit, made, subject, how) {
   const rounded = layer.inputs.some((input) => byName.get(input).steps.some(Boolean));
   setText(byId("how"), rounded && !made.problem ? `${how} The page holds rounded inputs.` : how);
   byId("blocks").parentElement.classList.toggle("large", Boolean(subject));
-  replaceBlocks(byId("blocks"), numberElements(made, subject, layer), keyOf(unit));
+  replaceBlocks(byId("blocks"), numberElements(made, subject, layer), unitKey(unit));
   renew(byId("result"), ...resultElements(made, subject));
   byId("result").dataset.value = String(made.value ?? "");
 }
