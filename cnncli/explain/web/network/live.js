@@ -89,6 +89,10 @@ function recompute({ specs, changes = {}, input }) {
 class LiveNetwork {
   /** By name the layers as they were before settings changed, since the newest input. */
   before = new Map();
+  /** By name the layers as they are, and as the page or a stack began with them. */
+  specs = null;
+  first = null;
+  #sent = null;
   #worker = null;
   #outputs = null;
   #waiting = null;
@@ -124,18 +128,18 @@ class LiveNetwork {
   #send() {
     const [request, listeners] = [this.#waiting, this.#listeners];
     [this.#waiting, this.#listeners, this.#isBusy] = [null, [], true];
-    this.sent = { request, listeners, known: new Map(this.specs) };
+    this.#sent = { request, listeners, known: new Map(this.specs) };
     if (this.#worker) this.#worker.postMessage(request);
     else setTimeout(() => this.#computeHere());
   }
 
   #finish(answer) {
-    const { listeners } = this.sent;
+    const { listeners } = this.#sent;
     this.#isBusy = false;
     let drawn = null;
     try {
       // What another stack replaces is not shown any more.
-      if (!this.#waiting?.specs) drawn = this.receive(answer, this.sent);
+      if (!this.#waiting?.specs) drawn = this.receive(answer, this.#sent);
     } finally {
       for (const resolve of listeners) resolve(drawn);
       if (this.#waiting && !this.#isBusy) this.#send();
@@ -147,7 +151,7 @@ class LiveNetwork {
     let answer = { layers: [] };
     try {
       this.#outputs ??= new NetworkOutputs();
-      answer = this.#outputs.answer(this.sent.request);
+      answer = this.#outputs.answer(this.#sent.request);
     } catch (error) {
       byId("sentence").textContent = `The page cannot compute this: ${error.message}.`;
       throw error;
@@ -161,7 +165,7 @@ class LiveNetwork {
     event.preventDefault();
     this.#worker.terminate();
     this.#worker = null;
-    this.sent.request = { ...this.sent.request, specs: [...this.sent.known.values()], changes: {}, input: state.input };
+    this.#sent.request = { ...this.#sent.request, specs: [...this.#sent.known.values()], changes: {}, input: state.input };
     this.#computeHere();
   }
 }

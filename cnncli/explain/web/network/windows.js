@@ -23,7 +23,7 @@ function windowArithmetic(layer, unit) {
   const knowsTotal = isShare && layer.settings.sumsShape;
   if (!(hasAll || (knowsTotal && isHere(unit.channel))) || !arithmetic.knows(...unit.at)) return null;
   const step = arithmetic.step(unit.channel, ...unit.at);
-  const made = { step, arithmetic, sources: windowSources(layer, unit, step) };
+  const made = { step, arithmetic, sources: windowSources(arithmetic, layer, unit, step) };
   if (!isShare) return { ...made, value: step.value };
   const sumOfChannel = (channel) => ({ layer: layer.name, channel, at: unit.at, value: arithmetic.step(channel, ...unit.at).total });
   const softmax = hasAll
@@ -34,8 +34,7 @@ function windowArithmetic(layer, unit) {
 }
 
 /** The cells of the input under a unit's window: one that padding copies counts with all its weights. */
-function windowSources(layer, unit, step) {
-  const arithmetic = layerArithmetic(layer);
+function windowSources(arithmetic, layer, unit, step) {
   const { input } = arithmetic;
   const { op } = layer.settings;
   const share = op === "pool" ? poolAmount(layer.settings, step) : (cell) => cell.product;
