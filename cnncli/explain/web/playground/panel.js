@@ -148,8 +148,7 @@ function drawStackPanel() {
   const stack = shownStack();
   replaceItems(list, Array.from(live.specs.values(), (spec, index) => stackItem(spec, index, stack)));
   byId("add").disabled = stack.length >= MOST_LAYERS;
-  const sample = byId("sample");
-  if (document.activeElement !== sample) sample.value = state.input.channels === 3 ? "color" : "gray";
+  setValue(byId("sample"), state.input.channels === 3 ? "color" : "gray");
   drawPaint();
   const { layer } = state.unit;
   byId("to-window").hidden = !isEditable() || !live.specs.get(layer).settings.kernel;
