@@ -92,9 +92,13 @@ function themeColours() {
   return coloursRead;
 }
 
-/** Give a canvas a size in CSS pixels and the resolution of the screen; returns its context. */
-function prepareCanvas(canvas, width, height) {
+/**
+ * Give a canvas a size in CSS pixels, of at least one, and the resolution of the screen; returns its context. What a
+ * flat picture has no height for is drawn all the same.
+ */
+function prepareCanvas(canvas, ...size) {
   const scale = window.devicePixelRatio || 1;
+  const [width, height] = size.map((side) => Math.max(1, side));
   const [w, h] = [Math.round(width * scale), Math.round(height * scale)];
   if (canvas.width !== w || canvas.height !== h) [canvas.width, canvas.height] = [w, h];
   canvas.style.width = `${width}px`;
