@@ -67,7 +67,7 @@ function targetProblem({ id }) {
   const { picture } = state.learn;
   const size = `${rows.out} × ${cols.out}`;
   if (!picture) return `Open a picture of ${size} pixels: what the filter shall make of the input. It stays on this machine.`;
-  if (!picture.planes) return `This browser cannot read ${picture.name} as a picture.`;
+  if (!picture.planes) return unreadableText(picture.name);
   if (picture.size.join(" × ") === size) return "";
   return `${picture.name} has ${picture.size.join(" × ")} pixels, the output ${size}: they must be the same.`;
 }
@@ -80,26 +80,22 @@ function crossings(plane, rows, cols) {
   );
 }
 
-/** Make a file the target. */
-async function takeTarget(file) {
-  const { name } = file;
-  let picture = { name };
-  try {
-    const pixels = await pixelsOf(file);
-    const { length } = shown.picture.channels;
-    picture = { name, size: pixels.size, planes: picturePlanes(pixels, pixels.size, { channels: length }) };
-  } catch {
-    // The panel says so of a picture without planes.
-  }
-  applyLearning({ picture, running: false });
+/** Make what was read of a file the target; the panel says so of a picture without planes. */
+function takeTarget(name, pixels) {
+  // Learning was closed while the browser decoded it.
+  if (!state.learn) return;
+  const channels = pageData.pictures[state.map].channels.length;
+  const read = pixels && { size: pixels.size, planes: picturePlanes(pixels, pixels.size, { channels }) };
+  applyLearning({ picture: { name, ...read }, running: false });
 }
 
 /** The button that opens a picture as the target, and its file field. */
 function targetOpener() {
+  const { read } = pictureReader(takeTarget);
   const file = element("input", { type: "file", id: "learn-file", accept: "image/*", "aria-label": "Target", hidden: true });
   const open = element("button", { type: "button", id: "learn-open", text: "Open…", click: () => file.click() });
   file.addEventListener("change", () => {
-    if (file.files.length) takeTarget(file.files[0]);
+    if (file.files.length) read(file.files[0].name, file.files[0]);
     file.value = "";
   });
   updates.push(() => {

@@ -22,27 +22,21 @@ function startOwnPicture(place, target) {
   const fit = fitField(target);
   /** The picture that was taken last, before it got the size of the page; where that is fixed. */
   let last = null;
-  /** How many were asked for: one that is decoded after a newer one was asked for is dropped. */
-  let asked = 0;
-  const takes = async (name, source) => {
-    asked += 1;
-    const number = asked;
-    const picture = await pixelsOf(source).catch(() => null);
-    if (number !== asked) return;
-    if (!picture) problem.textContent = `This browser cannot read ${name} as a picture.`;
+  const reader = pictureReader((name, picture) => {
+    problem.textContent = picture ? "" : unreadableText(name);
     if (!picture) return;
     if (target.fixed) last = { name, picture };
     usePicture(target, { name, picture });
-  };
+  });
   fit.addEventListener("change", () => usePicture(target, last));
   open.addEventListener("click", () => file.click());
   file.addEventListener("change", () => {
-    if (file.files.length) takes(file.files[0].name, file.files[0]);
+    if (file.files.length) reader.read(file.files[0].name, file.files[0]);
     // The same file may be chosen again.
     file.value = "";
   });
   first.addEventListener("click", () => {
-    asked += 1;
+    reader.drop();
     open.focus();
     target.reset();
   });
@@ -51,8 +45,8 @@ function startOwnPicture(place, target) {
   const row = element("div", { class: "row" }, open, camera, controls.pen, file, promise);
   // What appears with the first stroke stands below the pad, which stays where it is.
   place.append(row, controls.view, controls.pad, element("div", { class: "row" }, first, fit, note), problem);
-  startDrop(place, takes, problem);
-  startCamera(camera, controls.view, takes, problem);
+  startDrop(place, reader.read, problem);
+  startCamera(camera, controls.view, reader.read, problem);
   let shownInput = target.first;
   return () => {
     const { own, changed } = target.input();
@@ -64,6 +58,29 @@ function startOwnPicture(place, target) {
     note.textContent = [own?.note, changed ? "Pixels were changed." : ""].filter(Boolean).join(" ");
     drawPad();
   };
+}
+
+/**
+ * What decodes pictures: `read(name, source)` calls `use(name, picture)`, without a picture where the source is none.
+ * One that is decoded after a newer one was asked for, or after `drop()`, is dropped.
+ */
+function pictureReader(use) {
+  let asked = 0;
+  const drop = () => {
+    asked += 1;
+  };
+  const read = async (name, source) => {
+    drop();
+    const number = asked;
+    const picture = await pixelsOf(source).catch(() => null);
+    if (number === asked) use(name, picture);
+  };
+  return { read, drop };
+}
+
+/** Says that a file is no picture. */
+function unreadableText(name) {
+  return `This browser cannot read ${name} as a picture.`;
 }
 
 function ownControls() {
