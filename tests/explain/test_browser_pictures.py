@@ -193,7 +193,7 @@ def test_a_text_can_be_dropped_into_a_field(show: Opener) -> None:
     assert tab.evaluate(kept, "#output") == [False, False]
 
 
-def test_all_that_depends_on_the_picture_follows_and_reset_brings_the_first_back(
+def test_all_that_depends_on_the_picture_follows_and_a_button_brings_the_first_back(
     show: Opener, tmp_path: Path
 ) -> None:
     picture = random_picture((700, 600, 1))
@@ -209,13 +209,11 @@ def test_all_that_depends_on_the_picture_follows_and_reset_brings_the_first_back
     assert tab.text_content("#title") == "mine.png, edge"
     assert tab.evaluate("cnncli.state.at") == [19, 29]
     assert tab.evaluate("cnncli.state.backward.at") == [19, 29]
-    for button in ("#own-first", "#reset"):
-        opened(tab, photo_file(tmp_path, (20, 30)))
-        tab.click(button)
-        settle(tab)
-        assert tab.is_visible("#overview-figure") and tab.text_content("#title") == data["title"]
-        assert tab.text_content("#own-note") == "" and not tab.is_visible("#own-first")
-        assert "This page holds rows" in tab.text_content("#notes")
+    tab.click("#own-first")
+    settle(tab)
+    assert tab.is_visible("#overview-figure") and tab.text_content("#title") == data["title"]
+    assert tab.text_content("#own-note") == "" and not tab.is_visible("#own-first")
+    assert "This page holds rows" in tab.text_content("#notes")
 
 
 def test_a_picture_beside_an_array_is_drawn_as_pictures_are(show: Opener, tmp_path: Path) -> None:
@@ -224,7 +222,7 @@ def test_a_picture_beside_an_array_is_drawn_as_pictures_are(show: Opener, tmp_pa
     assert tab.evaluate("cnncli.shown().range.kind") == "symmetric"
     opened(tab, photo_file(tmp_path))
     assert tab.evaluate("cnncli.shown().range") == {"kind": "clip", "lo": 0, "hi": 1}
-    tab.click("#reset")
+    tab.click("#own-first")
     assert tab.evaluate("cnncli.shown().range.kind") == "symmetric"
 
 
@@ -261,7 +259,7 @@ def test_a_pixel_of_the_close_up_takes_a_value(show: Opener) -> None:
         assert field.get_attribute("aria-invalid") == "true", text
     check(tab, layer, X)
     assert tab.text_content("#own-note") == "Pixels were changed."
-    tab.click("#reset")
+    tab.click("#own-first")
     check(tab, layer, picture.values())
 
 
@@ -408,7 +406,7 @@ def test_what_was_said_of_a_file_goes_with_the_next_input(show: Opener, tmp_path
     good = "cnncli.state.input.own !== undefined"
     for change in (
         lambda: (tab.evaluate(TRANSFER, {"kind": "drop", "data": picture}), until(tab, good)),
-        lambda: tab.click("#reset"),
+        lambda: tab.click("#own-first"),
         lambda: tab.evaluate(changed),
     ):
         tab.evaluate(TRANSFER, {"kind": "drop", "data": base64.b64encode(b"hello").decode()})

@@ -149,7 +149,7 @@ function startControls() {
   startStrip();
   updates.push(drawTitle, drawOverview);
   byId("reset").addEventListener("click", () => {
-    apply({ input: firstInput, pixel: null, learn: null, layer: readLayer(pageData.layer), at: pageData.at, map: pageData.map, range: "auto", colormap: "gray", channel: 0, block: 0 });
+    apply({ learn: null, layer: readLayer(pageData.layer), at: pageData.at, map: pageData.map, range: "auto", colormap: "gray", channel: 0, block: 0 });
   });
   startArrows(byId("channels"));
   startTaps("blocks");
