@@ -47,6 +47,7 @@ function pixelIndex([row, col]) {
 }
 
 function setPixel(channel, value) {
+  if (!state.pixel) return;
   const planes = [...state.input.planes];
   planes[channel] = planes[channel].slice();
   planes[channel][pixelIndex(state.pixel)] = value;
@@ -73,10 +74,9 @@ function drawPixelFields() {
 }
 
 function pixelField(channel) {
-  const read = () => state.input.planes[channel][pixelIndex(state.pixel)];
-  const isPicture = state.input.range.kind === "clip";
-  const limits = isPicture ? { least: 0, most: 1 } : {};
-  const options = { ...limits, brief: fittingText };
+  // A field that is hidden, since a smaller input has no such pixel, loses the focus and is read once more.
+  const read = () => (state.pixel ? state.input.planes[channel][pixelIndex(state.pixel)] : NaN);
+  const options = { limits: () => pixelLimits(state.input), brief: fittingText };
   const name = channelName(channel);
   const input = valueInput(`Value of the pixel, ${name}`, read, (value) => setPixel(channel, value), options);
   return element("label", { class: "inline" }, `${name} `, input);

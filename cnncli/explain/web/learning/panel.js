@@ -25,7 +25,7 @@ function startLearningFields() {
   });
   const read = (name) => () => state.learn?.[name] ?? 0;
   const seed = wholeInput("learn-seed", "Seed", { min: 0, max: 2 ** 31 }, read("seed"), (value) => applyLearning({ seed: value }));
-  const rate = valueInput("Learning rate", shownRate, (value) => applyLearning({ rate: value }), { id: "learn-rate", least: 0 });
+  const rate = valueInput("Learning rate", shownRate, (value) => applyLearning({ rate: value }), { id: "learn-rate", limits: () => ({ least: 0 }) });
   updates.push(() => setValue(rate, shownRate()));
   const suggested = element("button", { type: "button", id: "learn-suggested", class: "quiet", click: () => applyLearning({ rate: null }) });
   const momentum = selectInput("learn-momentum", "Momentum", MOMENTA, read("momentum"), (value) =>
@@ -52,7 +52,8 @@ function drawLearning(everything) {
   const { learn } = state;
   byId("learn").setAttribute("aria-pressed", String(Boolean(learn)));
   byId("learn-body").hidden = !learn;
-  if (!learn) return;
+  // A question hides the panel, which has no width then.
+  if (!learn || isAsking()) return;
   const learner = currentLearner();
   const now = { learn, learner, pass: learner?.pass, channel: state.channel, block: state.block };
   const isSame = Object.keys(now).every((key) => now[key] === drawnLearning[key]);
@@ -97,14 +98,15 @@ function learningSentence(learner) {
   }
   const { rows, cols } = learner.task;
   const isPart = rows.length < shown.outRows.length || cols.length < shown.outCols.length;
-  const count = learner.pass.count.toLocaleString("en");
+  const { count } = learner.pass;
+  const counted = `${count.toLocaleString("en")} ${count === 1 ? "output" : "outputs"}`;
   const part = isPart
     ? `, those in rows ${rows[0]} to ${rows[rows.length - 1]}, columns ${cols[0]} to ${cols[cols.length - 1]}: with all a step would take too long`
     : "";
   const began = state.learn.anew
     ? "The filter made the target already, so it began anew with random weights; Reset brings the page's first ones back. "
     : "";
-  return `${began}The loss is the mean of (output − target)² of ${count} outputs${part}. Each step moves every weight against its gradient.`;
+  return `${began}The loss is the mean of (output − target)² of ${counted}${part}. Each step moves every weight against its gradient.`;
 }
 
 /** Which weight of the kernel that is shown counts most, and which way it should go; "" where all gradients are 0. */

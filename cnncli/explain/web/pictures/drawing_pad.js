@@ -15,6 +15,11 @@ function padInks({ range, channels }) {
   return channels === 3 ? [...inks, ["red", of(1, 0, 0)], ["green", of(0, 1, 0)], ["blue", of(0, 0, 1)]] : inks;
 }
 
+/** What a pixel of an input may be: of a picture 0 to 1, of an array anything. */
+function pixelLimits({ range }) {
+  return range.kind === "clip" ? { least: 0, most: 1 } : {};
+}
+
 /** Whether an input can be drawn on. */
 function canDraw({ size, range }) {
   return Math.max(...size) <= LARGEST_PAD && range.lo < range.hi;
@@ -22,7 +27,6 @@ function canDraw({ size, range }) {
 
 /** Make the pad that the button `pen` opens; returns a function that shows the state. */
 function startPad(target, { pen, pad }) {
-  const inks = padInks(target.first);
   const view = { ink: 1, brush: 0.75, cell: [0, 0], drawing: null };
   const canvas = element("canvas", { tabindex: "0", role: "application", "aria-label": "Drawing pad. Arrow keys move the cell, Space paints it." });
   const said = element("p", { class: "hidden", role: "status" });
@@ -32,7 +36,7 @@ function startPad(target, { pen, pad }) {
     drawPad(canvas, view);
     fields.show();
   };
-  const tools = padTools(target, view, inks, redraw);
+  const tools = padTools(target, view, redraw);
   tools.append(fields.node, element("p", { class: "dim", text: PAD_TEXT }), said);
   pad.append(element("div", { class: "pad" }, canvas), ...(target.beside ? [target.beside] : []), tools);
   pen.setAttribute("aria-expanded", "false");
@@ -55,7 +59,7 @@ function startPad(target, { pen, pad }) {
     pen.setAttribute("aria-expanded", String(!pad.hidden));
     if (pad.hidden) return;
     if (view.drawing?.planes !== input.planes) {
-      view.drawing = new Drawing(input.size, input.planes, inks.map(([, values]) => values), input.range);
+      view.drawing = new Drawing(input.size, input.planes, padInks(input).map(([, values]) => values), input.range);
       view.drawing.planes = input.planes;
       view.cell = padCell(view.cell, view.drawing);
     }
@@ -65,11 +69,12 @@ function startPad(target, { pen, pad }) {
 }
 
 /** The inks, the brush, and a button that empties the pad. */
-function padTools(target, view, inks, redraw) {
+function padTools(target, view, redraw) {
+  const names = padInks(target.first).map(([name]) => name);
   // The last one lets the picture below show again.
-  const numbers = [...inks.map((_, index) => index + 1), 0];
+  const numbers = [...names.map((_, index) => index + 1), 0];
   const buttons = numbers.map((number) => {
-    const button = element("button", { type: "button", text: number ? inks[number - 1][0] : "erase" });
+    const button = element("button", { type: "button", text: number ? names[number - 1] : "erase" });
     button.addEventListener("click", () => {
       view.ink = number;
       press();
@@ -102,8 +107,8 @@ function padTools(target, view, inks, redraw) {
 
 /** Fields for the value of the cell that the keys are on: one, or one for each colour. */
 function padFields(target, view, redraw) {
-  const { channels, range } = target.first;
-  const limits = range.kind === "clip" ? { least: 0, most: 1 } : {};
+  const { channels } = target.first;
+  const options = { limits: () => pixelLimits(target.input()), brief: fittingText };
   const read = (channel) => view.drawing.planes[channel][view.cell[0] * view.drawing.width + view.cell[1]];
   const place = element("span");
   const inputs = Array.from({ length: channels }, (_, channel) => {
@@ -113,7 +118,7 @@ function padFields(target, view, redraw) {
       target.paint(view.drawing.planes);
       redraw();
     };
-    const input = valueInput(`Value on the pad, ${name}`, () => read(channel), change, { ...limits, brief: fittingText });
+    const input = valueInput(`Value on the pad, ${name}`, () => read(channel), change, options);
     return element("label", { class: "inline" }, `${name} `, input);
   });
   const show = () => {

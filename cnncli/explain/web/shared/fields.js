@@ -44,7 +44,7 @@ function wholeInput(name, label, limits, read, change) {
     const value = input.valueAsNumber;
     return Number.isInteger(value) && value >= limits.min && value <= limits.max ? value : NaN;
   };
-  startTyping(input, read, change, typed, `${label} must be a whole number from ${limits.min} to ${limits.max}.`);
+  startTyping(input, read, change, typed, () => `${label} must be a whole number from ${limits.min} to ${limits.max}.`);
   input.addEventListener("blur", () => {
     input.value = read();
   });
@@ -54,14 +54,14 @@ function wholeInput(name, label, limits, read, change) {
 
 /**
  * Change a number while it is typed, `typed` being what stands in the field, NaN for what cannot be. Such text
- * is marked, `rule` says what must hold, and who leaves it gets the number of before, not the first digits of it.
+ * is marked, `rule()` says what must hold, and who leaves it gets the number of before, not the first digits of it.
  */
 function startTyping(input, read, change, typed, rule) {
   let [before, said] = [null, null];
   const say = (isWrong) => {
     if (isWrong && said) return;
     said?.remove();
-    said = isWrong ? element("p", { class: "problem rule", role: "alert", text: rule }) : null;
+    said = isWrong ? element("p", { class: "problem rule", role: "alert", text: rule() }) : null;
     const group = input.closest("fieldset");
     if (isWrong && group) group.append(said);
     else if (isWrong) (input.closest("table, label") ?? input).after(said);
@@ -97,16 +97,21 @@ for (const type of ["pointerdown", "pointerup", "pointercancel"]) {
 
 /**
  * A field for any number, also for a fraction such as 1/9. What is no number changes nothing and is
- * marked. While it is changed it shows all digits, else what `brief` makes of it.
+ * marked. While it is changed it shows all digits, else what `brief` makes of it. `limits()` are { least, most }.
  */
-function valueInput(label, read, change, { id, least = -Infinity, most = Infinity, brief = shortest } = {}) {
+function valueInput(label, read, change, { id, limits = () => ({}), brief = shortest } = {}) {
   const input = element("input", { type: "text", id, "aria-label": label, autocomplete: "off", spellcheck: "false" });
   const typed = () => {
     const value = parseNumber(input.value);
+    const { least = -Infinity, most = Infinity } = limits();
     return value >= least && value <= most ? value : NaN;
   };
-  const limits = Number.isFinite(most) ? ` from ${least} to ${most}` : Number.isFinite(least) ? ` of at least ${least}` : "";
-  startTyping(input, read, change, typed, `${label || "This"} must be a number${limits}, such as 0.5 or 1/9.`);
+  const rule = () => {
+    const { least, most } = limits();
+    const ends = most !== undefined ? ` from ${least} to ${most}` : least !== undefined ? ` of at least ${least}` : "";
+    return `${label || "This"} must be a number${ends}, such as 0.5 or 1/9.`;
+  };
+  startTyping(input, read, change, typed, rule);
   input.addEventListener("focus", () => {
     input.value = shortest(read());
     input.select();
@@ -119,7 +124,7 @@ function valueInput(label, read, change, { id, least = -Infinity, most = Infinit
 
 /** A field for any number of the settings, at least `least`. */
 function valueField(id, label, read, change, least) {
-  const input = valueInput(label, read, change, { id, least });
+  const input = valueInput(label, read, change, { id, limits: () => ({ least }) });
   updates.push(() => setValue(input, shortest(read())));
   return input;
 }
