@@ -82,9 +82,9 @@ class Choice:
     Parameters
     ----------
     algorithm, reason : str
-    strips : float
-        Nanoseconds that the strips are expected to take one thread once the filters are ready; NaN
-        where that depends on weights that are not read.
+    nanoseconds : float
+        That the strips are expected to take one thread once the filters are ready; NaN where that
+        depends on weights that are not read.
 
     Examples
     --------
@@ -97,7 +97,7 @@ class Choice:
 
     algorithm: str
     reason: str
-    strips: float = math.nan
+    nanoseconds: float = math.nan
 
 
 def choose(W: FloatArray, task: ConvTask, algorithm: str = "auto", runs: float = 1) -> Choice:
@@ -154,8 +154,8 @@ def _choose(W: FloatArray, task: ConvTask, algorithm: str, runs: float) -> Choic
         reason += f", next {others[0]} {prices[others[0]] / 1e6:.3g} ms"
     else:
         reason += "; no other algorithm does this layer"
-    strips = price(works[best], task.dtype, runs=math.inf)
-    return Choice(best, reason if algorithm == "auto" else "asked for", strips)
+    nanoseconds = price(works[best], task.dtype, runs=math.inf)
+    return Choice(best, reason if algorithm == "auto" else "asked for", nanoseconds)
 
 
 def _for_images(runs: float) -> str:
@@ -383,7 +383,7 @@ def prepare_convolution(
         kernel = prepare(W, task)
         if flat is not None and kernel.with_bias is not None:
             kernel, flat = kernel.with_bias(flat), None
-    fewest = LEAST_STRIPS if choice.strips >= THREADS_FROM_NANOSECONDS else 1
+    fewest = LEAST_STRIPS if choice.nanoseconds >= THREADS_FROM_NANOSECONDS else 1
     grid = cut(task, kernel.bytes_per_row, kernel.step, kernel.least_rows, fewest)
     by_channels = kernel.by_channels and (finish is None or finish.each_alone)
     blocks = _blocks(task, grid, fewest) if by_channels else (slice(0, task.n_C),)
