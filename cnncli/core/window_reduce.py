@@ -21,7 +21,7 @@ from cnncli.system.threads import Scratch
 
 Values = NDArray[Any]
 
-Finish = Callable[[Values, int], None]
+FinishStrip = Callable[[Values, int], None]
 """``finish(strip, first)``: change output rows (m, rows, n_W, n_C) from `first` on in place."""
 
 STRIPS_FROM: Final = 500_000
@@ -41,7 +41,7 @@ over the channels of one column takes longer to begin than to run."""
 
 
 def reduce_windows(
-    A: Values, window: Window, combine: np.ufunc, fill: float, finish: Finish | None = None
+    A: Values, window: Window, combine: np.ufunc, fill: float, finish: FinishStrip | None = None
 ) -> Values:
     """Combine the cells of every window, channel by channel.
 
@@ -74,9 +74,9 @@ def reduce_windows(
     if not A[:1, :1].flags.c_contiguous:
         A = np.ascontiguousarray(A)
     lines = A.reshape(m, n_H_prev, -1)
-    folded = np.empty((m, *window.out, n_C), A.dtype)
+    reduced = np.empty((m, *window.out, n_C), A.dtype)
 
-    def fold(cells: Values, first: int, rows: Values, out: Values) -> None:
+    def reduce_cells(cells: Values, first: int, rows: Values, out: Values) -> None:
         reduce_axis(cells, 1, window.rows, combine, fill, rows, first)
         _reduce_columns(rows, window.cols, combine, fill, out)
         if finish is not None:
@@ -84,20 +84,20 @@ def reduce_windows(
 
     if A.size < STRIPS_FROM:
         with np.errstate(all="ignore"):
-            fold(lines, 0, np.empty((m, window.rows.out, lines.shape[2]), A.dtype), folded)
-        return folded
+            reduce_cells(lines, 0, np.empty((m, window.rows.out, lines.shape[2]), A.dtype), reduced)
+        return reduced
 
-    def fold_strip(strip: Strip, scratch: Scratch) -> None:
-        out = folded[strip.images, strip.first : strip.last]
+    def reduce_strip(strip: Strip, scratch: Scratch) -> None:
+        out = reduced[strip.images, strip.first : strip.last]
         rows = scratch.take("rows", (*out.shape[:2], lines.shape[2]), A.dtype)
-        fold(lines[strip.images], strip.first, rows, out)
+        reduce_cells(lines[strip.images], strip.first, rows, out)
 
     # Input rows are read as they come; what is read again should stay in cache.
     task = ConvTask(window, n_C, m, n_C, n_C, A.dtype)
     grid = cut(task, STRIPS_THINNER_BY * n_W_prev * n_C * A.itemsize)
     strips = grid.strips(m, window.rows.out, 0, window.rows.out)
-    run_strips(fold_strip, strips, None if A.size >= THREADS_FROM_VALUES else 1)
-    return folded
+    run_strips(reduce_strip, strips, None if A.size >= THREADS_FROM_VALUES else 1)
+    return reduced
 
 
 def _reduce_columns(rows: Values, axis: Axis, combine: np.ufunc, fill: float, out: Values) -> None:
