@@ -13,7 +13,7 @@ import numpy as np
 
 from cnncli.network.onnx.values import NodeInputs, UnsupportedNode, from_start
 
-Dims = tuple[int, ...]
+Lengths = tuple[int, ...]
 
 _LIKE_FIRST: Final = """
     Abs BatchNormalization Cast Ceil Celu Clip Elu Erf Exp Floor Gelu HardSigmoid HardSwish
@@ -30,7 +30,7 @@ def has_rule(op: str, node: NodeInputs) -> bool:
     return op in _RULES and (op not in _BROADCAST or node.opset >= _NEW_BROADCAST)
 
 
-def ruled_shape(op: str, node: NodeInputs) -> Dims | None:
+def ruled_shape(op: str, node: NodeInputs) -> Lengths | None:
     """Return the shape of a node's first output.
 
     Parameters
@@ -61,36 +61,36 @@ def ruled_shape(op: str, node: NodeInputs) -> Dims | None:
         return None
 
 
-def _first(node: NodeInputs, shapes: list[Dims]) -> Dims:
+def _first(node: NodeInputs, shapes: list[Lengths]) -> Lengths:
     return shapes[0]
 
 
-def _broadcast(node: NodeInputs, shapes: list[Dims]) -> Dims:
+def _broadcast(node: NodeInputs, shapes: list[Lengths]) -> Lengths:
     return np.broadcast_shapes(*shapes)
 
 
-def _concat(node: NodeInputs, shapes: list[Dims]) -> Dims:
+def _concat(node: NodeInputs, shapes: list[Lengths]) -> Lengths:
     axis = from_start(node.attributes["axis"], len(shapes[0]), "axis")
     lengths = list(shapes[0])
     lengths[axis] = sum(shape[axis] for shape in shapes)
     return tuple(lengths)
 
 
-def _flatten(node: NodeInputs, shapes: list[Dims]) -> Dims:
+def _flatten(node: NodeInputs, shapes: list[Lengths]) -> Lengths:
     axis = node.get("axis", 1)
     return math.prod(shapes[0][:axis]), math.prod(shapes[0][axis:])
 
 
-def _gemm(node: NodeInputs, shapes: list[Dims]) -> Dims:
+def _gemm(node: NodeInputs, shapes: list[Lengths]) -> Lengths:
     rows = shapes[0][1 if node.get("transA", 0) else 0]
     return rows, shapes[1][0 if node.get("transB", 0) else 1]
 
 
-def _global(node: NodeInputs, shapes: list[Dims]) -> Dims:
+def _global(node: NodeInputs, shapes: list[Lengths]) -> Lengths:
     return (*shapes[0][:2], *(1 for _ in shapes[0][2:]))
 
 
-def _matmul(node: NodeInputs, shapes: list[Dims]) -> Dims:
+def _matmul(node: NodeInputs, shapes: list[Lengths]) -> Lengths:
     one, other = shapes
     if one[-1] != other[max(len(other) - 2, 0)]:
         raise ValueError
@@ -98,7 +98,7 @@ def _matmul(node: NodeInputs, shapes: list[Dims]) -> Dims:
     return (*np.broadcast_shapes(one[:-2], other[:-2]), *one[-2:-1], *other[1:][-1:])
 
 
-def _reshape(node: NodeInputs, shapes: list[Dims]) -> Dims:
+def _reshape(node: NodeInputs, shapes: list[Lengths]) -> Lengths:
     given = node.numbers(1, "shape") or ()
     lengths = list(given)
     if not node.get("allowzero", 0):
@@ -111,7 +111,7 @@ def _reshape(node: NodeInputs, shapes: list[Dims]) -> Dims:
     return tuple(lengths)
 
 
-def _resize(node: NodeInputs, shapes: list[Dims]) -> Dims:
+def _resize(node: NodeInputs, shapes: list[Lengths]) -> Lengths:
     if node.get("keep_aspect_ratio_policy", "stretch") != "stretch":
         raise ValueError
     lengths, sizes = list(shapes[0]), None if node.opset < 11 else node.array(3)
@@ -125,11 +125,11 @@ def _resize(node: NodeInputs, shapes: list[Dims]) -> Dims:
     return tuple(lengths)
 
 
-def _shape(node: NodeInputs, shapes: list[Dims]) -> Dims:
+def _shape(node: NodeInputs, shapes: list[Lengths]) -> Lengths:
     return (len(shapes[0][node.get("start", 0) : node.get("end")]),)
 
 
-def _slice(node: NodeInputs, shapes: list[Dims]) -> Dims:
+def _slice(node: NodeInputs, shapes: list[Lengths]) -> Lengths:
     names = ("starts", "ends", "axes", "steps")
     starts, ends, axes, steps = (node.numbers(k, name) or () for k, name in enumerate(names, 1))
     lengths = list(shapes[0])
@@ -139,12 +139,12 @@ def _slice(node: NodeInputs, shapes: list[Dims]) -> Dims:
     return tuple(lengths)
 
 
-def _transpose(node: NodeInputs, shapes: list[Dims]) -> Dims:
+def _transpose(node: NodeInputs, shapes: list[Lengths]) -> Lengths:
     axes = node.get("perm", range(len(shapes[0]))[::-1])
     return tuple(shapes[0][axis] for axis in axes)
 
 
-_RULES: Final[dict[str, Callable[[NodeInputs, list[Dims]], Dims]]] = {
+_RULES: Final[dict[str, Callable[[NodeInputs, list[Lengths]], Lengths]]] = {
     **dict.fromkeys(_LIKE_FIRST.split(), _first),
     **dict.fromkeys(_BROADCAST, _broadcast),
     **dict.fromkeys(("GlobalAveragePool", "GlobalMaxPool"), _global),
