@@ -23,7 +23,7 @@ from cnncli.errors import FileProblem, printable, quote
 from cnncli.io.regular_files import open_regular
 from cnncli.network.onnx.fused import standard_nodes
 from cnncli.network.onnx.large_arrays import without_large_arrays
-from cnncli.network.onnx.messages import check_package, messages
+from cnncli.network.onnx.protobuf_types import check_package, protobuf_types
 from cnncli.network.onnx.tensors import OWN_DOMAINS, Constants, file_problems, plain_text
 
 MAX_BYTES: Final = 2**31
@@ -213,7 +213,7 @@ def read_graph(path: Path, weights: bool = True) -> OnnxGraph:
             )
         data = without_large_arrays(stream, size)
     with file_problems(path, "not a readable ONNX file"):
-        model = messages().ModelProto.FromString(data)
+        model = protobuf_types().ModelProto.FromString(data)
         del data
         if not model.ir_version or not model.graph.node:
             raise ValueError("it holds no graph")
@@ -355,5 +355,5 @@ def _shape(value: Any) -> tuple[int | None, ...] | None:
 
 
 def _type(value: Any) -> str:
-    kind = messages().TensorProto.DataType
+    kind = protobuf_types().TensorProto.DataType
     return str(kind.Name(value.type.tensor_type.elem_type))

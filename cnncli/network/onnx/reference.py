@@ -21,7 +21,7 @@ from cnncli.core.arrays import Array, is_placeholder, placeholder
 from cnncli.errors import one_line
 from cnncli.io.limits import MAX_CELLS
 from cnncli.network.onnx.evaluator_faults import check_computed, check_numbers, mended_version
-from cnncli.network.onnx.messages import messages
+from cnncli.network.onnx.protobuf_types import protobuf_types
 from cnncli.network.onnx.shapes import (
     HALVES,
     MOST_KNOWN,
@@ -313,7 +313,7 @@ def _plain(array: Array) -> Array:
 @lru_cache(4096)
 def parsed_node(proto: bytes) -> Any:
     """Return a NodeProto."""
-    return messages().NodeProto.FromString(proto)
+    return protobuf_types().NodeProto.FromString(proto)
 
 
 @lru_cache(512)

@@ -18,7 +18,7 @@ from cnncli.core.arrays import Array, placeholder
 from cnncli.errors import FileProblem, quote
 from cnncli.io.regular_files import fault_text, open_regular
 from cnncli.network.onnx.large_arrays import OWN_FILE
-from cnncli.network.onnx.messages import messages
+from cnncli.network.onnx.protobuf_types import protobuf_types
 
 FEW: Final = 4
 """Floats up to this many are read even without weights: limits, and the scales of a resize."""
@@ -114,7 +114,9 @@ class Constants:
 
 def is_elsewhere(tensor: Any) -> bool:
     """Tell whether an array stands in a file beside the model, or claims to."""
-    return bool(tensor.external_data) or tensor.data_location == messages().TensorProto.EXTERNAL
+    return (
+        bool(tensor.external_data) or tensor.data_location == protobuf_types().TensorProto.EXTERNAL
+    )
 
 
 def read_tensor(tensor: Any) -> Array:
@@ -149,7 +151,7 @@ def _numbers(tensor: Any, kind: str, dtype: np.dtype[Any]) -> Array | None:
 
 def _stored_as(tensor: Any) -> tuple[str, tuple[int, ...], np.dtype[Any] | None]:
     """Return type and shape of a tensor, and how numpy reads it; None if it is no numbers."""
-    kind = messages().TensorProto.DataType.Name(tensor.data_type)
+    kind = protobuf_types().TensorProto.DataType.Name(tensor.data_type)
     shape = tuple(tensor.dims)
     if min(shape, default=0) < 0:
         raise ValueError(f"its shape is {shape}")

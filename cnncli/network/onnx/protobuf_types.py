@@ -18,7 +18,7 @@ def check_package(path: Path) -> None:
     """Raise FileProblem about a file unless the package ``onnx`` is there."""
     try:
         if find_spec("onnx"):
-            messages()
+            protobuf_types()
             return
     except ImportError:
         pass
@@ -27,7 +27,7 @@ def check_package(path: Path) -> None:
     )
 
 
-def messages() -> Any:
+def protobuf_types() -> Any:
     """Return the module of ONNX's messages, which is the package's own.
 
     To import the package takes 110 ms of processor time, and this module 22: most networks need
@@ -36,7 +36,7 @@ def messages() -> Any:
     Examples
     --------
     >>> from importlib.util import find_spec
-    >>> find_spec("onnx") is None or messages().TensorProto.EXTERNAL == 1
+    >>> find_spec("onnx") is None or protobuf_types().TensorProto.EXTERNAL == 1
     True
     """
     if _NAME not in sys.modules:
