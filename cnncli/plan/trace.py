@@ -16,7 +16,7 @@ Sides = tuple[int, int, int, int]
 
 _SIDES: Final = (("row", "above"), ("row", "below"), ("column", "left of"), ("column", "right of"))
 
-MOST: Final = 24
+MOST_BOXES: Final = 24
 """Boxes that can still be told apart."""
 
 
@@ -56,7 +56,7 @@ class Reach:
 
 
 def trace(
-    network: Network, shape: Shape, layer: str, unit: Pair, most: int = MOST
+    network: Network, shape: Shape, layer: str, unit: Pair, most: int = MOST_BOXES
 ) -> tuple[Reach, ...]:
     """Return the pixels that reach a unit, and those that reach the units on its way.
 

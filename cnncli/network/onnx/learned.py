@@ -19,7 +19,7 @@ _CONSTANT: Final = re.compile(r"Constant(_\d+)?_output_\d+$")
 """What PyTorch calls a constant, and tools that move those to where a file's tensors are."""
 
 _FLOATS: Final = (1, 10, 11, 16)
-_QUANTISED: Final = (2, 3, 6, 17, 18, 19, 20, 21, 22)
+_QUANTIZED: Final = (2, 3, 6, 17, 18, 19, 20, 21, 22)
 """ONNX's numbers of the types in which weights are: uint8, int8, int32 of biases, 8 and 4 bits.
 Those of 64 bits are shapes and indices."""
 
@@ -38,7 +38,7 @@ class LearnedNumbers:
         self._values: dict[str, int] = {}
         self._layers: dict[str, int] = {}
         self._in_nodes = not any(
-            tensor.data_type in (*_FLOATS, *_QUANTISED) and len(tensor.dims) > 1
+            tensor.data_type in (*_FLOATS, *_QUANTIZED) and len(tensor.dims) > 1
             for tensor in self._tensors.values()
         )
 
@@ -47,7 +47,7 @@ class LearnedNumbers:
         if name in self._values or name not in self._tensors or _CONSTANT.search(name):
             return self._values.get(name, 0)
         tensor = self._tensors[name]
-        return math.prod(tensor.dims) if tensor.data_type in (*_FLOATS, *_QUANTISED) else 0
+        return math.prod(tensor.dims) if tensor.data_type in (*_FLOATS, *_QUANTIZED) else 0
 
     def note_value(self, name: str, value: Value, inputs: Iterable[str]) -> None:
         """Note what a node makes of values known beforehand; of none, if it is a constant."""
