@@ -44,6 +44,7 @@ from cnncli.network.onnx.node_layer import (
     inferred_shapes,
     reference_layers,
     same_for_one,
+    stop_reason,
 )
 from cnncli.network.onnx.operators import OPERATORS, build
 from cnncli.network.onnx.picture_input import PICTURES
@@ -51,7 +52,6 @@ from cnncli.network.onnx.reference import ALLOWED, MOST_NUMBERS
 from cnncli.network.onnx.shape_rules import has_rule, ruled_shape
 from cnncli.network.onnx.shapes import NotRun
 from cnncli.network.onnx.shown import shown_views, tensors_of, with_matrices_noted
-from cnncli.network.onnx.stop import stop_reason
 from cnncli.network.onnx.values import (
     DOUBLES,
     BuiltLayer,

@@ -16,7 +16,7 @@ import numpy as np
 from cnncli._dataclass import dataclass
 from cnncli.core.arrays import Array, FloatArray, Shape, is_placeholder
 from cnncli.core.geometry import Box
-from cnncli.errors import CnnCliError, ShapeError
+from cnncli.errors import CnnCliError, ShapeError, one_line
 from cnncli.network.layers.base import ChannelwiseDefaults, Gradients
 from cnncli.network.layers.view import Dims, Layout, layout_of
 from cnncli.network.model import SIZE_HINT
@@ -272,6 +272,15 @@ def _output_shape(layer: OnnxNodeLayer, shapes: tuple[Shape, ...]) -> Shape:
 
 class UnsupportedOperator(UnsupportedNode):
     """There is no layer for an operator."""
+
+
+def stop_reason(node: OnnxNode, error: Exception) -> str:
+    """Say why a node cannot be read, from what was raised."""
+    if isinstance(error, UnsupportedOperator):
+        return f"unsupported operator {node.operator} ({node.label})"
+    if isinstance(error, SizeUnknown):
+        return f"{error}, for {node.operator} ({node.label})"
+    return f"unsupported {node.operator} ({node.label}): {one_line(error)}"
 
 
 def computed_constants(
