@@ -1,4 +1,4 @@
-"""The messages of ONNX files (ModelProto, NodeProto, TensorProto), without the package's rest."""
+"""Protobuf types of ONNX files (ModelProto, NodeProto, TensorProto), without the package's rest."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def check_package(path: Path) -> None:
 
 
 def protobuf_types() -> Any:
-    """Return the module of ONNX's messages, which is the package's own.
+    """Return the module of ONNX's protobuf types, which is the package's own.
 
     To import the package takes 110 ms of processor time, and this module 22: most networks need
     nothing else. What imports the package later finds the module here.
