@@ -216,3 +216,25 @@ def test_where_the_worker_stops_the_page_goes_on(show: Opener) -> None:
     tab.evaluate("cnncli.apply({ layers: { pool1: { mode: 'average' } } })")
     tab.evaluate("cnncli.apply({ layers: { pool1: { mode: 'max' } } })")
     compare(tab, network, picture, {})
+
+
+def test_what_cannot_be_computed_for_an_unforeseen_reason_is_told(show: Opener) -> None:
+    network, picture = digits()
+    data = network_page_data(network, picture, "conv1", Unit((3, 3), 2), title="net")
+    tab = show(data, init_script="delete window.Worker")
+    fail = """() => {
+      addEventListener("error", (event) => event.preventDefault());
+      const { answer } = NetworkOutputs.prototype;
+      NetworkOutputs.prototype.answer = () => {
+        NetworkOutputs.prototype.answer = answer;
+        throw new RangeError("Array buffer allocation failed");
+      };
+      return cnncli.apply({ layers: { pool1: { mode: "average" } } });
+    }"""
+    tab.evaluate(fail)
+    said = "The page cannot compute this: Array buffer allocation failed."
+    assert tab.text_content("#sentence") == said
+    # The next change is computed again.
+    tab.evaluate("cnncli.apply({ layers: { pool1: { mode: 'max' } } })")
+    assert tab.text_content("#sentence") != said
+    compare(tab, network, picture, {})

@@ -133,13 +133,14 @@ class LiveNetwork {
     else setTimeout(() => this.#computeHere());
   }
 
+  /** Hand an answer on, null where there is none: then the page stays as it is. */
   #finish(answer) {
     const { listeners } = this.#sent;
     this.#isBusy = false;
     let drawn = null;
     try {
       // What another stack replaces is not shown any more.
-      if (!this.#waiting?.specs) drawn = this.receive(answer, this.#sent);
+      if (answer && !this.#waiting?.specs) drawn = this.receive(answer, this.#sent);
     } finally {
       for (const resolve of listeners) resolve(drawn);
       if (this.#waiting && !this.#isBusy) this.#send();
@@ -148,7 +149,7 @@ class LiveNetwork {
 
   /** Without a worker, which some browsers do not allow: the page waits while it computes. */
   #computeHere() {
-    let answer = { layers: [] };
+    let answer = null;
     try {
       this.#outputs ??= new NetworkOutputs();
       answer = this.#outputs.answer(this.#sent.request);
