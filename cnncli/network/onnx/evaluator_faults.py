@@ -264,11 +264,11 @@ def _is_tie(node: _Node, scale: float, length: int, out: int) -> bool:
     if is_symmetric:
         places = places + length / 2 * (1 - out / (scale * length))
     rounds = is_nearest and node.get("nearest_mode", "round_prefer_floor").startswith("round")
-    apart = [np.abs(each - np.rint(each)) for each in (places, places + 0.5)]
-    if is_symmetric:
-        # What it adds is rounded: a place on a cell may come to lie beside it, in every mode.
-        return bool((np.minimum(*apart) < _TIE_TOLERANCE).any())
-    return bool(((apart[rounds] > 0) & (apart[rounds] < _TIE_TOLERANCE)).any())
+    if rounds:
+        places = np.concatenate([places + 0.5, places] if is_symmetric else [places + 0.5])
+    apart = np.abs(places - np.rint(places))
+    # What symmetric places add is rounded: one on a cell may come to lie beside it, in every mode.
+    return bool(((apart < _TIE_TOLERANCE) & (is_symmetric | (apart > 0))).any())
 
 
 _RULES: Final[dict[str, Callable[[_Node], str]]] = {
