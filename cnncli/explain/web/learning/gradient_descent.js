@@ -10,8 +10,8 @@ const MOST_ITERATIONS = 30;
 /** So many outputs tell the curvature of the loss well enough. */
 const CURVATURE_OUTPUTS = 1e4;
 
-/** The kernels that make some output channels. */
-function kernelsOf(arithmetic, channels) {
+/** The numbers of the kernels that make some output channels. */
+function kernelNumbers(arithmetic, channels) {
   return [...new Set(channels.map((channel) => arithmetic.sources(channel).map))];
 }
 
@@ -81,12 +81,11 @@ class LossArithmetic extends BackwardArithmetic {
     const { layer } = arithmetic;
     const [weights, bias] = [layer.weights, layer.bias].map(({ length }) => new Float64Array(length));
     const depths = arithmetic.sources(this.chosen[0]).channels.length;
-    for (const map of kernelsOf(arithmetic, this.chosen)) {
+    for (const map of kernelNumbers(arithmetic, this.chosen)) {
       for (let i = 0; i < layer.kernel[0]; i += 1) {
         for (let j = 0; j < layer.kernel[1]; j += 1) {
           for (let depth = 0; depth < depths; depth += 1) {
-            const index = ((i * layer.kernel[1] + j) * depths + depth) * layer.maps + map;
-            weights[index] = this.weightGradient(map, depth, i, j);
+            weights[arithmetic.weightIndex(i, j, depth, map)] = this.weightGradient(map, depth, i, j);
           }
         }
       }
@@ -130,7 +129,7 @@ function randomParameters(arithmetic, channels, seed) {
   const [weights, bias] = [layer.weights.slice(), layer.bias.slice()];
   const each = weights.length / layer.maps;
   const numbers = normalNumbers(seed, weights.length);
-  for (const map of kernelsOf(arithmetic, channels)) {
+  for (const map of kernelNumbers(arithmetic, channels)) {
     for (let k = map; k < weights.length; k += layer.maps) {
       weights[k] = Math.round((1000 * numbers[k]) / Math.sqrt(each)) / 1000;
     }

@@ -111,7 +111,7 @@ function learningSentence(learner) {
 
 /** Which weight of the kernel that is shown counts most, and which way it should go; "" where all gradients are 0. */
 function countingWeightText({ pass }) {
-  const gradients = kernelOf(pass.parameters.weights);
+  const gradients = shownKernelOf(pass.parameters.weights);
   const found = gradients.flatMap((line, i) => line.map((gradient, j) => ({ i, j, gradient })));
   const [{ i, j, gradient }] = sortedBySize(found, (one) => one.gradient);
   if (!gradient || !Number.isFinite(gradient)) return "";
@@ -230,7 +230,7 @@ function drawCurve({ losses, steps, count }) {
 
 /** Weights and bias of the chosen kernel: the weights as a table or, many of them, as a picture. */
 function parametersElement({ weights, bias }, title, isListed) {
-  const kernel = kernelOf(weights);
+  const kernel = shownKernelOf(weights);
   const shownWeights = isListed ? weightTable(kernel, title, (i, j, text) => element("span", { text })) : weightPicture(kernel, title, LEARNING_SIDE);
   return element("div", {}, shownWeights, element("p", {}, "bias (b): ", element("b", { text: numberText(bias[biasIndex()]) })));
 }
@@ -245,7 +245,7 @@ function drawLearningWeights(learner) {
   );
   const box = byId("learn-gradients");
   if (!isListed) {
-    const gradients = kernelOf(learner.pass.parameters.weights);
+    const gradients = shownKernelOf(learner.pass.parameters.weights);
     const db = element("b", { text: numberText(learner.pass.biasGradient(edited.kernel())) });
     const figure = weightPicture(gradients, `Gradient of each weight (dW)${depthText()}`, LEARNING_SIDE);
     box.replaceChildren(element("div", {}, figure, element("p", { class: "bias-gradient" }, "bias (db): ", db)));
@@ -267,7 +267,7 @@ function learningTermsText(learner, pass, map, depth, [i, j]) {
   for (const term of terms.largest) term.upstream /= scale;
   const slope = learner.layer.activation === "none" ? "" : ` × slope of ${learner.layer.activation}`;
   const weight = pass.arithmetic.weight(i, j, depth, map);
-  const before = learner.velocity?.weights[weightIndex(i, j)] ?? 0;
+  const before = learner.velocity?.weights[shownWeightIndex(i, j)] ?? 0;
   const speed = gradient + momentum * before;
   const [w, dW, rate] = [weight, gradient, learningRate(learner)].map((value) => numberText(value));
   const next = numberText(weight - learningRate(learner) * speed);

@@ -4,14 +4,14 @@
 
 /** The weights of the chosen kernel and input channel, row by row. */
 function shownKernel() {
-  return kernelOf(edited.settings().weights);
+  return shownKernelOf(edited.settings().weights);
 }
 
 /** Of numbers laid out as weights those of the chosen kernel and input channel, row by row. */
-function kernelOf(weights) {
+function shownKernelOf(weights) {
   const { kernel, maps } = edited.settings();
   // Which kernel is chosen may need the arithmetic of a unit, so it is asked once.
-  const [first, step] = [weightIndex(0, 0), depths() * maps];
+  const [first, step] = [shownWeightIndex(0, 0), depths() * maps];
   return Array.from({ length: kernel[0] }, (_, i) =>
     Array.from({ length: kernel[1] }, (__, j) => weights[first + (i * kernel[1] + j) * step]),
   );
@@ -27,7 +27,7 @@ function shownDepth() {
 }
 
 /** Where a weight of the chosen kernel and input channel stands among all. */
-function weightIndex(i, j) {
+function shownWeightIndex(i, j) {
   const { kernel, maps } = edited.settings();
   return ((i * kernel[1] + j) * depths() + shownDepth()) * maps + edited.kernel();
 }
@@ -35,7 +35,7 @@ function weightIndex(i, j) {
 /** Change one weight. */
 function setWeight(i, j, value) {
   const weights = edited.settings().weights.slice();
-  weights[weightIndex(i, j)] = value;
+  weights[shownWeightIndex(i, j)] = value;
   edited.change({ weights });
 }
 
@@ -53,7 +53,7 @@ function applyPreset(rows) {
     return;
   }
   const weights = before.slice();
-  rows.forEach((line, i) => line.forEach((value, j) => (weights[weightIndex(i, j)] = value)));
+  rows.forEach((line, i) => line.forEach((value, j) => (weights[shownWeightIndex(i, j)] = value)));
   edited.change({ weights });
 }
 
