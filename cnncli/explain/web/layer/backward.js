@@ -30,9 +30,7 @@ function applyBackward(changes) {
 
 /** The same, with a pixel that the page holds. */
 function insidePage(backward) {
-  const { rows, cols } = state.input;
-  const clamp = (value, ends) => Math.min(Math.max(value, ends[0]), ends[1] - 1);
-  return { ...backward, at: [clamp(backward.at[0], rows), clamp(backward.at[1], cols)] };
+  return { ...backward, at: cellInside(backward.at) };
 }
 
 /** The pixel in the middle of the window, or the one next to it. */
@@ -87,12 +85,12 @@ function backwardSentence(pass, paths) {
 function senderTable(paths) {
   const hasMaps = new Set(paths.map((path) => path.channel)).size > 1;
   const head = ["output", ...(hasMaps ? ["map"] : []), state.layer.op === "pool" ? "share" : "weight"];
-  return pathTable(paths, head, ({ row, col, channel }) => [`${row}, ${col}`, ...(hasMaps ? [mapName(channel)] : [])]);
+  return pathTable(paths, head, ({ row, col, channel }) => [`${row}, ${col}`, ...(hasMaps ? [mapNameOfChannel(channel)] : [])]);
 }
 
 /** The name of the map that an output channel belongs to. */
-function mapName(channel) {
-  const index = pageData.pictures.findIndex(({ channels }) => channels.includes(channel));
+function mapNameOfChannel(channel) {
+  const index = pictureIndex(channel);
   return pageData.pictures[index].name || String(index);
 }
 
@@ -246,26 +244,13 @@ function startBackward() {
     const { rows, cols } = state.input;
     applyBackward({ at: cellAt(event, gradient, [...rows, ...cols]) });
   });
-  gradient.addEventListener("keydown", (event) => {
-    if (shown.problem || !KEYS[event.key]) return;
-    const [down, across] = KEYS[event.key];
-    const times = event.shiftKey ? 10 : 1;
-    applyBackward({ at: [state.backward.at[0] + times * down, state.backward.at[1] + times * across] });
-    event.preventDefault();
-  });
+  const [chosen, go] = [() => state.backward.at, (at) => applyBackward({ at })];
+  startCellKeys(gradient, chosen, go);
+  startCellFields(["pixel-row", "pixel-col"], chosen, go);
   byId("input").addEventListener("click", (event) => {
     if (!shown.problem && state.backward) applyBackward({ at: cellAt(event, byId("input"), inputRegion()) });
   });
-  for (const [index, id] of ["pixel-row", "pixel-col"].entries()) {
-    byId(id).addEventListener("input", () => {
-      if (byId(id).value === "") return;
-      const at = [...state.backward.at];
-      at[index] = Math.round(byId(id).valueAsNumber);
-      applyBackward({ at });
-    });
-  }
-  const step = ([down, across]) => applyBackward({ at: [state.backward.at[0] + down, state.backward.at[1] + across] });
-  byId("pixel-col").closest(".row").append(arrowButtons("the pixel", step));
+  byId("pixel-col").closest(".row").append(arrowButtons("the pixel", chosen, go));
   byId("pixel-channel").addEventListener("change", () => applyBackward({ channel: Number(byId("pixel-channel").value) }));
   byId("only-map").addEventListener("change", () => applyBackward({ onlyMap: byId("only-map").checked }));
 }

@@ -35,18 +35,28 @@ function ownPictureTarget() {
   };
 }
 
+/** The cell of the input that the page holds nearest to another one. */
+function cellInside(at) {
+  const { rows, cols } = state.input;
+  return [rows, cols].map(([first, end], axis) => Math.min(Math.max(at[axis], first), end - 1));
+}
+
+/** Whether the page holds a cell of the input. */
+function isHeld(at) {
+  return cellInside(at).join() === at.join();
+}
+
 /** How many values of the input are NaN or infinite, in words. */
 let notFiniteInput = "";
 
 /** Let all that depends on the image follow it: its notes, the pixels that are chosen, what counts as rounding. */
 function fitToInput() {
-  const { range, rows, cols, own } = state.input;
+  const { range, own } = state.input;
   notFiniteInput = notFiniteText(countNotFinite(state.input.planes));
   magnitude.value = Math.max(Math.abs(range.lo), Math.abs(range.hi));
   const notes = own ? [] : pageData.notes;
   byId("notes").replaceChildren(...notes.map((text) => element("p", { text })));
   if (state.backward) state.backward = insidePage(state.backward);
-  if (state.source) state.source = insidePage({ at: state.source }).at;
-  const isHere = ([row, col]) => row >= rows[0] && row < rows[1] && col >= cols[0] && col < cols[1];
-  if (state.pixel && !isHere(state.pixel)) state.pixel = null;
+  if (state.source) state.source = cellInside(state.source);
+  if (state.pixel && !isHeld(state.pixel)) state.pixel = null;
 }

@@ -170,6 +170,11 @@ function outputChannel() {
   return channels[Math.min(state.channel, channels.length - 1)];
 }
 
+/** Which of the page's pictures has an output channel. */
+function pictureIndex(channel) {
+  return pageData.pictures.findIndex(({ channels }) => channels.includes(channel));
+}
+
 function channelName(index) {
   const { channels } = pageData.input;
   return channels === 3 ? COLOURS[index] : channels === 1 ? "grey" : `channel ${index}`;

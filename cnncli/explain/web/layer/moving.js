@@ -26,23 +26,18 @@ const KEYS = {
 
 function startMoving() {
   startPointer(byId("output"), outputCell, () => state.at, (at, changes) => apply({ at, ...changes }));
+  const hold = (at) => apply({ at, pinned: true });
+  startCellKeys(byId("output"), () => state.at, hold);
   startKeys();
   byId("output-closeup").addEventListener("pointerdown", (event) => {
     const at = closeupCell(event);
-    if (at) apply({ at, pinned: true });
+    if (at) hold(at);
   });
   if (!isTransposed) startDragging(byId("input"));
-  for (const [index, id] of ["at-row", "at-col"].entries()) {
-    byId(id).addEventListener("input", () => {
-      if (byId(id).value === "") return;
-      const at = [...state.at];
-      at[index] = Math.round(byId(id).valueAsNumber);
-      apply({ at, pinned: true });
-    });
-  }
+  startCellFields(["at-row", "at-col"], () => state.at, hold);
   byId("pin").addEventListener("click", () => apply({ pinned: !state.pinned }));
-  const step = ([down, across]) => apply({ at: [state.at[0] + down, state.at[1] + across], pinned: true, playing: false });
-  byId("position").append(arrowButtons("the window", step));
+  const go = (at) => apply({ at, pinned: true, playing: false });
+  byId("position").append(arrowButtons("the window", () => state.at, go));
 }
 
 const ARROWS = [
@@ -52,11 +47,12 @@ const ARROWS = [
   ["→", "right", [0, 1]],
 ];
 
-/** Buttons for fingers, which choose the cell beside the chosen one: `step([down, across])`. */
-function arrowButtons(what, step) {
-  const buttons = ARROWS.map(([text, way, cells]) =>
-    element("button", { type: "button", "aria-label": `Move ${what} ${way} by one cell`, text, click: () => step(cells) }),
-  );
+/** Buttons for fingers, which choose the cell beside the chosen one: `go(at)` from the cell `chosen()`. */
+function arrowButtons(what, chosen, go) {
+  const buttons = ARROWS.map(([text, way, step]) => {
+    const click = () => go(chosen().map((index, axis) => index + step[axis]));
+    return element("button", { type: "button", "aria-label": `Move ${what} ${way} by one cell`, text, click });
+  });
   return element("div", { class: "arrows", role: "group", "aria-label": `Move ${what}` }, ...buttons);
 }
 
@@ -77,6 +73,28 @@ function startPointer(canvas, cellUnder, chosen, go) {
   });
 }
 
+/** Choose a cell by keys on a canvas, with Shift ten times as far: `go(at)` from the cell `chosen()`. */
+function startCellKeys(canvas, chosen, go) {
+  canvas.addEventListener("keydown", (event) => {
+    if (shown.problem || !KEYS[event.key]) return;
+    const times = event.shiftKey ? 10 : 1;
+    go(chosen().map((index, axis) => index + times * KEYS[event.key][axis]));
+    event.preventDefault();
+  });
+}
+
+/** Choose a cell by the fields of its row and its column: `go(at)` from the cell `chosen()`. */
+function startCellFields(ids, chosen, go) {
+  ids.forEach((id, index) => {
+    byId(id).addEventListener("input", () => {
+      if (byId(id).value === "") return;
+      const at = [...chosen()];
+      at[index] = Math.round(byId(id).valueAsNumber);
+      go(at);
+    });
+  });
+}
+
 /** A press on the input picks the output that is made there, and the window follows while the pointer is down. */
 function startDragging(canvas) {
   const follow = (event) => {
@@ -91,13 +109,8 @@ function startDragging(canvas) {
 
 function startKeys() {
   byId("output").addEventListener("keydown", (event) => {
-    if (shown.problem) return;
-    if (event.key === "Enter" || event.key === " ") apply({ pinned: true });
-    else if (KEYS[event.key]) {
-      const times = event.shiftKey ? 10 : 1;
-      const [down, across] = KEYS[event.key];
-      apply({ at: [state.at[0] + times * down, state.at[1] + times * across], pinned: true });
-    } else return;
+    if (shown.problem || (event.key !== "Enter" && event.key !== " ")) return;
+    apply({ pinned: true });
     event.preventDefault();
   });
   document.addEventListener("keydown", (event) => {

@@ -195,7 +195,7 @@ function drawStatus() {
   // The range of few values would tell the one that the quiz asks for.
   setText(byId("output-note"), hiddenUnit() ? "" : outputNote());
   setText(byId("stride-note"), hiddenUnit() || isTransposed ? "" : strideText(state.layer, state.input.size));
-  const note = isTransposed ? sourceText() : state.layer.op === "conv" ? paddingText() : "";
+  const note = isTransposed ? spreadHint() : state.layer.op === "conv" ? paddingText() : "";
   setText(byId("input-note"), [notFiniteInput, note].filter(Boolean).join("; "));
   for (const [index, id] of ["at-row", "at-col"].entries()) {
     if (document.activeElement !== byId(id)) byId(id).value = state.at[index];

@@ -8,14 +8,12 @@ function startPixels() {
   const attributes = { tabindex: 0, role: "application", "aria-label": label };
   for (const [name, value] of Object.entries(attributes)) canvas.setAttribute(name, value);
   canvas.addEventListener("pointerdown", (event) => choosePixel(cellAt(event, canvas, closeupRegion())));
+  // The first key chooses the pixel under the window, wherever it points.
+  const go = (at) => choosePixel(cellInside(state.pixel ? at : pixelUnderWindow()));
+  startCellKeys(canvas, () => state.pixel ?? pixelUnderWindow(), go);
   canvas.addEventListener("keydown", (event) => {
-    if (shown.problem) return;
-    if (event.key === "Enter" && state.pixel) focusPixel();
-    else if (KEYS[event.key]) {
-      const from = state.pixel ?? pixelUnderWindow();
-      const step = state.pixel ? KEYS[event.key] : [0, 0];
-      choosePixel(insidePage({ at: from.map((index, axis) => index + step[axis]) }).at);
-    } else return;
+    if (shown.problem || event.key !== "Enter" || !state.pixel) return;
+    focusPixel();
     event.preventDefault();
   });
   byId("blocks").classList.add("choosable");
@@ -29,10 +27,8 @@ function startPixels() {
 }
 
 /** Choose a pixel that the page has; none beyond it. */
-function choosePixel([row, col]) {
-  const { rows, cols } = state.input;
-  const isHere = row >= rows[0] && row < rows[1] && col >= cols[0] && col < cols[1];
-  if (isHere) apply({ pixel: [row, col], pinned: true, playing: false });
+function choosePixel(at) {
+  if (isHeld(at)) apply({ pixel: at, pinned: true, playing: false });
 }
 
 /** Once the fields are there, go to the first. */

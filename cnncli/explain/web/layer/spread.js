@@ -10,9 +10,7 @@ function sourceChannel() {
 
 /** Follow an input cell, the nearest one that the page holds. */
 function applySource(at, changes = {}) {
-  const { rows, cols } = state.input;
-  const clamp = (value, ends) => Math.min(Math.max(value, ends[0]), ends[1] - 1);
-  apply({ source: [clamp(at[0], rows), clamp(at[1], cols)], ...changes });
+  apply({ source: cellInside(at), ...changes });
 }
 
 /** Begin with the cell asked for, the strongest that adds to the output, or the one in the middle. */
@@ -168,7 +166,7 @@ function spreadEnds() {
 }
 
 /** How to follow an input cell, and how far apart neighbours add. */
-function sourceText() {
+function spreadHint() {
   const [down, across] = state.layer.stride;
   const far = down === across ? countText(down, "cell") : `${countText(down, "row")} or ${countText(across, "column")}`;
   return `Point at a cell, or use the arrow keys, to follow it to the output. The next cell adds ${far} further on.`;
@@ -227,22 +225,9 @@ function startSpread() {
   canvas.setAttribute("role", "application");
   canvas.setAttribute("aria-label", "The input. Arrow keys choose the cell that is followed to the output.");
   startPointer(canvas, (event) => cellAt(event, canvas, inputRegion()), () => state.source, applySource);
-  canvas.addEventListener("keydown", (event) => {
-    if (shown.problem || !KEYS[event.key]) return;
-    const times = event.shiftKey ? 10 : 1;
-    const [down, across] = KEYS[event.key];
-    applySource([state.source[0] + times * down, state.source[1] + times * across], { pinned: true });
-    event.preventDefault();
-  });
-  for (const [index, id] of ["source-row", "source-col"].entries()) {
-    byId(id).addEventListener("input", () => {
-      if (byId(id).value === "") return;
-      const at = [...state.source];
-      at[index] = Math.round(byId(id).valueAsNumber);
-      applySource(at, { pinned: true });
-    });
-  }
-  const step = ([down, across]) => applySource([state.source[0] + down, state.source[1] + across], { pinned: true });
-  byId("source-col").closest(".row").append(arrowButtons("the input cell", step));
+  const [chosen, go] = [() => state.source, (at) => applySource(at, { pinned: true })];
+  startCellKeys(canvas, chosen, go);
+  startCellFields(["source-row", "source-col"], chosen, go);
+  byId("source-col").closest(".row").append(arrowButtons("the input cell", chosen, go));
   startTaps("spread");
 }

@@ -63,13 +63,9 @@ function takeBackLayer() {
 
 /** The map and colour of an output channel, where there are several. */
 function nameOfOutput(channel) {
-  const { channels } = pageData.pictures[pictureOfChannel(channel)];
-  const map = pageData.pictures.length > 1 ? `, map ${mapName(channel)}` : "";
+  const { channels } = pageData.pictures[pictureIndex(channel)];
+  const map = pageData.pictures.length > 1 ? `, map ${mapNameOfChannel(channel)}` : "";
   return channels.length > 1 ? `${map}, ${COLOURS[channels.indexOf(channel)]}` : map;
-}
-
-function pictureOfChannel(channel) {
-  return pageData.pictures.findIndex(({ channels }) => channels.includes(channel));
 }
 
 /** The changes that show where a question is. */
@@ -87,7 +83,7 @@ function viewOfQuestion(question, isAnswered) {
   const learn = state.learn && { ...state.learn, running: false };
   const still = { pinned: true, playing: false, filling: false, backward: null, pixel: null, learn, ...(layer && { layer }) };
   if (!unit) return still;
-  const map = pictureOfChannel(unit.channel);
+  const map = pictureIndex(unit.channel);
   const { channels } = shown.arithmetic.sources(unit.channel);
   const block = Math.max(0, channels.indexOf(unit.asked?.source));
   return { ...still, at: unit.at, map, channel: pageData.pictures[map].channels.indexOf(unit.channel), block };
