@@ -28,22 +28,18 @@ function sentenceOf(subject) {
   const pads = cells.filter((cell) => cell.pad).length;
   const all = cells.length;
   const { layer } = subject.arithmetic;
-  let text = "";
   if (layer.op === "conv-transpose") return transposedSentence(step);
-  if (layer.op === "pool") text = poolSentence(subject, all, pads);
-  else {
-    const across = step.blocks.length > 1 ? ` in each of ${step.blocks.length} channels` : "";
-    text =
-      `The ${countText(all, "cell")} under the window${across}, each times its weight, ` +
-      `added up${step.bias ? ", plus the bias" : ""}` +
-      `${layer.activation !== "none" ? `, through ${layer.activation}: ${ACTIVATIONS[layer.activation].formula}` : ""}.`;
-    if (pads) {
-      const what = layer.padMode === "zeros" ? numberText(layer.padValue) : "copied pixels";
-      text += ` ${countText(pads, "cell")} of ${all} ${pads === 1 ? "is" : "are"} padding (${what}).`;
-    }
-    if (!subject.isHidden) text += signsText(step.blocks);
+  if (layer.op === "pool") return poolSentence(subject, all, pads);
+  const across = step.blocks.length > 1 ? ` in each of ${step.blocks.length} channels` : "";
+  let text =
+    `The ${countText(all, "cell")} under the window${across}, each times its weight, ` +
+    `added up${step.bias ? ", plus the bias" : ""}` +
+    `${layer.activation !== "none" ? `, through ${layer.activation}: ${ACTIVATIONS[layer.activation].formula}` : ""}.`;
+  if (pads) {
+    const what = layer.padMode === "zeros" ? numberText(layer.padValue) : "copied pixels";
+    text += ` ${countText(pads, "cell")} of ${all} ${pads === 1 ? "is" : "are"} padding (${what}).`;
   }
-  return text;
+  return subject.isHidden ? text : text + signsText(step.blocks);
 }
 
 /** What the products of both signs add up to, in words; "" for few products or those of one sign. */
@@ -168,7 +164,7 @@ function blockElement(subject, block, before) {
   const { i, j } = block.cells[block.cells.length - 1];
   const hasSum = !isPool && subject.step.blocks.length > 1;
   const made = [read, captions.length, i, j, hasSum].join();
-  const row = before?.dataset.made === made ? before : makeBlock(captions, i + 1, j + 1, hasSum);
+  const row = before?.dataset.made === made ? before : makeBlock(captions, [i + 1, j + 1], { isWindow: read === "window", hasSum });
   if (row !== before) row.dataset.made = made;
   const grids = row.querySelectorAll("table");
   setText(grids[0].caption, caption);
@@ -185,12 +181,12 @@ function blockElement(subject, block, before) {
   return row;
 }
 
-/** The tables of a block, without numbers. */
-function makeBlock(captions, height, width, hasSum) {
+/** The tables of a block, without numbers; the first of them may be a window on the input. */
+function makeBlock(captions, size, { isWindow, hasSum }) {
   const row = element("div", { class: "block" });
   captions.forEach((caption, index) => {
     if (index) row.append(element("span", { class: "sign", text: ["×", "="][index - 1] }));
-    row.append(cellTable(caption, height, width));
+    row.append(cellTable(caption, size, isWindow && index === 0));
   });
   const sign = element("span", { class: "sign", text: "Σ" });
   if (hasSum) row.append(element("span", { class: "blocktotal" }, sign, element("b", { class: "blocksum" })));
@@ -211,9 +207,8 @@ function poolText({ mode, countIncludePad }, cell) {
 }
 
 /** A table of a window's cells, without numbers. */
-function cellTable(caption, height, width) {
+function cellTable(caption, [height, width], isWindow) {
   const size = width <= 3 ? "wide" : width <= 5 ? "middling" : "narrow";
-  const isWindow = caption.startsWith("window");
   const table = element("table", { class: `cells ${size}${isWindow ? " window" : ""}` }, element("caption", { text: caption }));
   for (let i = 0; i < height; i += 1) {
     const cells = Array.from({ length: width }, (_, j) => element("td", { "data-tap": `${i},${j}` }));
@@ -286,7 +281,7 @@ function resultElement(subject) {
     }
   }
   const table = element("table", { class: "result" });
-  const isGiven = (label) => !subject.isHidden || ["+ bias"].includes(label);
+  const isGiven = (label) => !subject.isHidden || label === "+ bias";
   for (const [label, value, kind] of lines) {
     table.append(rowElement(label, isGiven(label) ? numberText(value) : "?", kind));
   }
