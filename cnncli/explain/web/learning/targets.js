@@ -91,13 +91,9 @@ function takeTarget(name, pixels) {
 
 /** The button that opens a picture as the target, and its file field. */
 function targetOpener() {
-  const { read } = pictureReader(takeTarget);
   const file = element("input", { type: "file", id: "learn-file", accept: "image/*", "aria-label": "Target", hidden: true });
-  const open = element("button", { type: "button", id: "learn-open", text: "Open…", click: () => file.click() });
-  file.addEventListener("change", () => {
-    if (file.files.length) read(file.files[0].name, file.files[0]);
-    file.value = "";
-  });
+  const open = element("button", { type: "button", id: "learn-open", text: "Open…" });
+  startOpening(open, file, pictureReader(takeTarget).read);
   updates.push(() => {
     open.hidden = !state.learn || Boolean(shown.problem) || chosenTarget()?.id !== "picture";
   });

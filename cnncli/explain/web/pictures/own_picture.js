@@ -29,12 +29,7 @@ function startOwnPicture(place, target) {
     usePicture(target, { name, picture });
   });
   fit.addEventListener("change", () => usePicture(target, last));
-  open.addEventListener("click", () => file.click());
-  file.addEventListener("change", () => {
-    if (file.files.length) reader.read(file.files[0].name, file.files[0]);
-    // The same file may be chosen again.
-    file.value = "";
-  });
+  startOpening(open, file, reader.read);
   first.addEventListener("click", () => {
     reader.drop();
     open.focus();
@@ -76,6 +71,16 @@ function pictureReader(use) {
     if (number === asked) use(name, picture);
   };
   return { read, drop };
+}
+
+/** Let a button open a file by a hidden field, for `takes(name, file)`. */
+function startOpening(open, file, takes) {
+  open.addEventListener("click", () => file.click());
+  file.addEventListener("change", () => {
+    if (file.files.length) takes(file.files[0].name, file.files[0]);
+    // The same file may be chosen again.
+    file.value = "";
+  });
 }
 
 /** Says that a file is no picture. */
@@ -242,15 +247,9 @@ function startCamera(button, view, takes, problem) {
       return;
     }
     isWaiting = true;
-    problem.textContent = "";
-    try {
-      stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" }, audio: false });
-    } catch (error) {
-      problem.textContent = cameraProblem(error);
-      return;
-    } finally {
-      isWaiting = false;
-    }
+    stream = await openCamera(problem);
+    isWaiting = false;
+    if (!stream) return;
     video.srcObject = stream;
     button.setAttribute("aria-pressed", "true");
     // A quiz began while the browser asked for permission.
@@ -262,6 +261,17 @@ function startCamera(button, view, takes, problem) {
     button.focus();
   });
   stopCamera = stop;
+}
+
+/** What the camera sees; null where there is no picture from it, and why. */
+async function openCamera(problem) {
+  problem.textContent = "";
+  try {
+    return await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" }, audio: false });
+  } catch (error) {
+    problem.textContent = cameraProblem(error);
+    return null;
+  }
 }
 
 /** Why there is no picture from the camera. */
