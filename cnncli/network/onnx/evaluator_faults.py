@@ -260,6 +260,8 @@ def _is_tie(node: _Node, scale: float, length: int, out: int) -> bool:
     find = COORDINATES.get("half-pixel" if is_symmetric else name)
     if find is None or scale <= 0 or out > MAX_CELLS or not (is_nearest or is_symmetric):
         return False
+    if scale == 1 and is_symmetric:
+        return False
     places = find(np.arange(out, dtype=np.float64), scale, length, out)
     if is_symmetric:
         places = places + length / 2 * (1 - out / (scale * length))
