@@ -10,7 +10,6 @@ const edited = {
   window: () => shown.arithmetic.window,
   isShown: () => !shown.problem,
   kernel: () => (shown.problem ? 0 : shown.arithmetic.sources(outputChannel()).map),
-  channels: () => state.input.channels,
   sources: () => shown.arithmetic.sources(outputChannel()).channels,
   depth: () => state.block,
   chooseDepth: (block) => apply({ block }),

@@ -251,7 +251,7 @@ function startMoving(canvas, layer) {
 
 /** The cell of a layer from which keys begin: that on the trail, or the middle. */
 function beginning(layer) {
-  const onTrail = trailOf(chosenUnit()).find(({ unit }) => unit.layer === layer.name);
+  const onTrail = chosenTrail().find(({ unit }) => unit.layer === layer.name);
   const middle = [(layer.rows[0] + layer.rows[1]) >> 1, (layer.cols[0] + layer.cols[1]) >> 1];
   return onTrail ? onTrail.unit.at : middle;
 }

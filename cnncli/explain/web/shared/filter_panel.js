@@ -17,9 +17,10 @@ function shownKernelOf(weights) {
   );
 }
 
+/** The channels that a filter is made for, which its input may not have. */
 function depths() {
-  const { perChannel, groups } = edited.settings();
-  return perChannel ? 1 : edited.channels() / groups;
+  const { weights, kernel, maps } = edited.settings();
+  return weights.length / (kernel[0] * kernel[1] * maps);
 }
 
 function shownDepth() {

@@ -2,7 +2,7 @@
 // Fields for the settings of one layer: its window, padding, bias and activation, or a pool's options.
 // Both pages use them. `edited` is the layer that they change: its settings(), change(fields), window(),
 // isShown() whether it can be computed, first() the settings that it came with, kernel() the number of the chosen kernel, depth() the chosen one of its
-// channels, chooseDepth(depth), channels() of the input, sources() those that the kernel reads, nameOf(channel)
+// channels, chooseDepth(depth), sources() those that the kernel reads, nameOf(channel)
 // and redraw().
 
 const OPTIONS = {
