@@ -318,3 +318,31 @@ def test_an_emptied_address_shows_the_layers_of_a_page_without_one(tab: Any) -> 
     until(tab, "cnncli.layers().length === 4")
     assert mark(tab) == STACK
     assert tab.inner_text("#stack-problem") == ""
+
+
+def test_weights_that_do_not_fit_the_picture_can_be_changed(tab: Any, address: str) -> None:
+    open_at(tab, f"{address}#1/gray/conv=1x2x1x2:1,2,3,4")
+    tab.evaluate("cnncli.apply({ unit: { layer: 'conv1', map: 0, at: [3, 3] } })")
+    tab.get_by_label("Weight at row 0, column 1", exact=True).scroll_into_view_if_needed()
+    tab.select_option("#sample", "color")
+    until(tab, "cnncli.layers()[1].problem !== ''")
+    tab.get_by_label("Weight at row 0, column 1", exact=True).fill("9")
+    until(tab, "addressText() === '1/color/conv=1x2x1x2:1,2,9,4'")
+    # The cells of the picture can still be chosen by keys.
+    tab.evaluate("cnncli.layers()[0].card.large.focus()")
+    tab.keyboard.press("ArrowDown")
+    until(tab, "cnncli.state.unit.layer === 'input'")
+
+
+def test_fields_of_a_layer_that_was_removed_take_nothing(tab: Any) -> None:
+    tab.evaluate("cnncli.apply({ unit: { layer: 'pool1', map: 0, at: [0, 0] } })")
+    tab.locator("#stride-rows").scroll_into_view_if_needed()
+    typed = """async () => {
+      const drawn = showStack(shownStack().slice(0, 1));
+      document.getElementById("stride-rows").focus();
+      const before = document.activeElement.id;
+      await drawn;
+      document.getElementById("stride-rows").focus();
+      return [before, document.activeElement.id];
+    }"""
+    assert tab.evaluate(typed) == ["", "stride-rows"]

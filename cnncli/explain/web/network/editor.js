@@ -19,9 +19,8 @@ const edited = {
     const { maps, perChannel } = edited.settings();
     if (!edited.isShown()) return Math.min(state.unit.map, maps - 1);
     const { channel } = view.trail[0].unit;
-    return perChannel ? Math.floor(channel / edited.channels()) : channel;
+    return perChannel ? Math.floor(channel / editedInput().shape[2]) : channel;
   },
-  channels: () => editedInput().shape[2],
   sources: () => view.trail[0].made.step?.blocks.map(({ channel }) => channel) ?? [],
   depth: () => {
     const made = edited.isShown() ? view.trail[0].made : {};
@@ -62,9 +61,10 @@ function resetLayers() {
   return apply({ specs: firstSpecs(), input: isPlayground ? firstPicture() : undefined });
 }
 
-/** Make the fields again: the chosen layer may be of another kind. */
+/** Make the fields again: the chosen layer may be of another kind. Until then those of before take nothing. */
 function renewEditor() {
   editedName = null;
+  byId("editor-fields").inert = true;
 }
 
 /** The answer of the last layer with scores as the page began, to compare with. */
@@ -122,6 +122,7 @@ function drawEditor() {
   setText(byId("editor-title"), isInput ? "Change a layer: choose a unit of one" : `Change ${labels.get(layer)}`);
   byId("editor-fields").hidden = !isEditable();
   if (!isEditable()) return;
+  byId("editor-fields").inert = false;
   if (editedName !== layer) {
     editedName = layer;
     updates.length = 0;
