@@ -190,6 +190,7 @@ def test_a_click_on_a_unit_lights_its_receptive_field(show: Opener) -> None:
         }
         assert read == expected
         rows, cols = expected["input"]
+        settle(tab)
         lit = tab.text_content("li:has(h2:text-is('input')) .lit-text")
         assert lit == f"in the receptive field: {stretch('row', rows)}, {stretch('column', cols)}"
 
