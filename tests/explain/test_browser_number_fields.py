@@ -12,7 +12,7 @@ from cnncli.explain.page.network_data import network_page_data
 from cnncli.filters.filter import from_array
 from cnncli.network.graph import SOURCE, Network, Node
 from cnncli.network.layers import ConvLayer, InstanceNormLayer, PoolLayer
-from tests.support.browser import Opener, page_data_of, random_picture, settle
+from tests.support.browser import Opener, page_data_of, random_picture, settle, until
 
 pytestmark = pytest.mark.oracle
 
@@ -60,3 +60,19 @@ def test_fields_of_a_network_show_their_numbers(show: Opener, layer: str, field:
     tab = show(network_page_data(network, picture, layer, Unit((1, 2)), title="a.png"))
     assert tab.input_value(field) == "-0.00001234567"
     check(tab)
+
+
+def test_a_wheel_over_a_field_scrolls_the_page(show: Opener) -> None:
+    tab = show(page_data_of(random_picture((30, 30, 1)), PoolLayer(size=2), (3, 3)))
+    tab.set_viewport_size({"width": 1280, "height": 400})
+    field = tab.locator("#stride-rows")
+    field.scroll_into_view_if_needed()
+    before = field.input_value()
+    field.focus()
+    box = field.bounding_box()
+    assert box is not None
+    tab.mouse.move(box["x"] + 5, box["y"] + 5)
+    top = tab.evaluate("scrollY")
+    tab.mouse.wheel(0, -80 if top else 80)
+    until(tab, f"scrollY !== {top}")
+    assert field.input_value() == before

@@ -80,7 +80,7 @@ function drawComparison(chosen) {
 
 /**
  * Draw which pixels speak for the chosen score and which for the other one, where gradients take no time; and outline
- * those that the lower one of the scores lacks, where they can be drawn.
+ * those that would help the lower one of the scores most, where they can be drawn.
  */
 function drawComparedPixels(unit, other, total) {
   const canvas = byId("compared-picture");
@@ -104,7 +104,7 @@ function drawComparedPixels(unit, other, total) {
     if (!missing.length) return;
     outlineGroup(context, missing, cell, view.colours.window, view.colours.halo, 1.5);
     const [row, col] = missing[0];
-    byId("missing-text").textContent = `What ${names[lower]} lacks: bright pixels in the outline, most of all at row ${row}, column ${col}.`;
+    byId("missing-text").textContent = `What would help ${names[lower]} most against ${names[1 - lower]}: bright pixels in the outline, first of all at row ${row}, column ${col}. They may help others too.`;
   });
 }
 

@@ -89,6 +89,9 @@ function startTyping(input, read, change, typed, rule) {
   });
 }
 
+// A wheel over the field that is typed in scrolls the page; else it would change the number.
+window.addEventListener("wheel", ({ target }) => target === document.activeElement && target.blur(), { passive: true });
+
 /** Whether a pointer is pressed. */
 let isPressed = false;
 for (const type of ["pointerdown", "pointerup", "pointercancel"]) {
