@@ -51,9 +51,10 @@ function startEditor() {
   byId("map-off").addEventListener("click", switchMap);
 }
 
-/** Leave the field that is typed into, before another layer has other fields. */
+/** Leave the field that is typed into, before another layer has other fields; until then those of before take nothing. */
 function leaveEditor() {
   if (byId("editor-body").contains(document.activeElement)) document.activeElement.blur();
+  byId("editor-fields").inert = true;
 }
 
 /** All layers as the page began with them; the input stays, but for the sample picture of the playground. */
@@ -61,10 +62,9 @@ function resetLayers() {
   return apply({ specs: firstSpecs(), input: isPlayground ? firstPicture() : undefined });
 }
 
-/** Make the fields again: the chosen layer may be of another kind. Until then those of before take nothing. */
+/** Make the fields again: the chosen layer may be of another kind. */
 function renewEditor() {
   editedName = null;
-  byId("editor-fields").inert = true;
 }
 
 /** The answer of the last layer with scores as the page began, to compare with. */
