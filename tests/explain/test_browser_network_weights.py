@@ -242,8 +242,11 @@ def test_a_button_beside_the_unit_tells_which_weight_should_grow(show: Opener) -
     assert tab.text_content("#weight-answer") == (
         f"The weight that counts most for digit 3 should grow: {name}, filter {map_} for map "
         f"{depth} of {source} at row {i}, column {j}. It is {now:.3g}; if it grows by 0.01, "
-        f"digit 3 grows by about {0.01 * gradient:.3g}."
+        f"digit 3 grows by about {0.01 * gradient:.3g}. It counts most because it multiplies the "
+        f"largest value of {source}."
     )
+    before = dict(forward_layers(DIGITS, THREE.values(), DIGITS.names))[source]
+    assert np.abs(before).max() == pytest.approx(abs(before[0, i, j, depth]))
     # It stands at the top, and the button is of no more use.
     assert tab.locator("#weight-answer").bounding_box()["y"] < 500
     assert not tab.is_visible("#ask-weights")
