@@ -28,7 +28,7 @@ from cnncli.io.pillow_reader import (
 from cnncli.io.read_options import ReadOptions, Restore, Sides
 from cnncli.io.regular_files import fault_text, open_regular
 from cnncli.io.resize import full_size, resize, resize_notes
-from cnncli.io.samples import INTEGERS_NOTE, Samples, flattened
+from cnncli.io.samples import INTEGERS_NOTE, Samples, flattened, hold_levels
 
 STDIN_NAME: Final = "standard input"
 _SUFFIX_WORDS = (
@@ -54,11 +54,6 @@ _SIGNATURES = {
 _HEAD_BYTES = 32
 _CHUNK = 2**20
 _ROWS = 256
-_LEVEL_ROWS = 16
-_TYPED_SIDE = 16
-"""Rows or columns of arrays that may be typed by hand, whose numbers are as they should be."""
-_MOST_COUNTED = 10
-"""What small whole numbers do not pass, such as counts; levels of a picture do."""
 _ARRAY_SCALES = {"uint8": 255.0, "uint16": 65_535.0, "float32": 1.0, "float64": 1.0}
 _LUMINANCE = (0.299, 0.587, 0.114)
 CHANNEL_NOTES: Final = {
@@ -417,24 +412,11 @@ def _from_array(array: np.ndarray, options: ReadOptions, name: str) -> Picture:
     if array.dtype.kind in "iu" and scale == 1.0:
         scale = options.whole_scale
         notes += (INTEGERS_NOTE,) if scale == 1.0 else ()
-    elif options.whole_scale == 1.0 and _holds_levels(batch):
+    elif options.whole_scale == 1.0 and hold_levels(batch):
         notes += (INTEGERS_NOTE,)
     elif scale != 1.0 and options.whole_scale == 1.0:
         notes += (f"{array.dtype} numbers divided by {scale:g}; save floats to keep them",)
     return _prepared(Picture(pixels, scale, False, array.ndim == 4, notes, name), options)
-
-
-def _holds_levels(batch: np.ndarray) -> bool:
-    """Whether floats are the levels of an 8-bit picture: whole numbers from 0 to 255."""
-    _, height, width, _ = batch.shape
-    if batch.dtype.kind != "f" or min(height, width) <= _TYPED_SIDE:
-        return False
-    # Of other arrays the first strip tells.
-    strips = (batch[:, top : top + _LEVEL_ROWS] for top in range(0, height, _LEVEL_ROWS))
-    is_whole = all(
-        ((strip >= 0) & (strip <= 255) & (strip == np.floor(strip))).all() for strip in strips
-    )
-    return is_whole and bool(batch.max() > _MOST_COUNTED)
 
 
 def _new_size(

@@ -11,6 +11,13 @@ from cnncli._dataclass import dataclass
 from cnncli.io.photo_metadata import PhotoMetadata
 
 _ROWS: Final = 256
+_LEVEL_ROWS: Final = 16
+_TYPED_SIDE: Final = 16
+"""Rows or columns of arrays that may be typed by hand, whose numbers are as they should be."""
+
+_MOST_COUNTED: Final = 10
+"""What small whole numbers do not pass, such as counts; levels of a picture do."""
+
 INTEGERS_NOTE: Final = "whole numbers kept as they are, not scaled to 0..1"
 CMYK_NOTE: Final = "CMYK colours converted to RGB"
 
@@ -94,3 +101,26 @@ def flattened(samples: Samples, background: tuple[int, ...], label: str) -> Samp
         flat[rows] = values * share + behind * (1 - share)
     notes = (*samples.notes, f"transparency flattened on {label} (--background)")
     return replace(samples, colour=flat, scale=1.0, notes=notes, alpha=None)
+
+
+def hold_levels(batch: np.ndarray) -> bool:
+    """Tell whether floats are the levels of an 8-bit picture: whole numbers from 0 to 255.
+
+    Parameters
+    ----------
+    batch : ndarray, shape (N, H, W, C)
+
+    Examples
+    --------
+    >>> [hold_levels(np.full((1, 20, 20, 1), value)) for value in (200.0, 0.5)]
+    [True, False]
+    """
+    _, height, width, _ = batch.shape
+    if batch.dtype.kind != "f" or min(height, width) <= _TYPED_SIDE:
+        return False
+    # Of other arrays the first strip tells.
+    strips = (batch[:, top : top + _LEVEL_ROWS] for top in range(0, height, _LEVEL_ROWS))
+    is_whole = all(
+        ((strip >= 0) & (strip <= 255) & (strip == np.floor(strip))).all() for strip in strips
+    )
+    return is_whole and bool(batch.max() > _MOST_COUNTED)
