@@ -346,3 +346,20 @@ def test_fields_of_a_layer_that_was_removed_take_nothing(tab: Any) -> None:
       return [before, document.activeElement.id];
     }"""
     assert tab.evaluate(typed) == ["", "stride-rows"]
+
+
+def test_the_stride_of_a_layer_that_was_just_chosen_is_gone_to(tab: Any) -> None:
+    # So small that the fields are out of sight, and made after a pause.
+    tab.set_viewport_size({"width": 360, "height": 740})
+    settle(tab)
+    at_once = """() => {
+      const choose = (layer) => cnncli.apply({ unit: { layer, map: 0, at: [0, 0] } });
+      choose("activation1").then(() => {
+        window.scrollTo(0, 0);
+        choose("pool1");
+        document.getElementById("to-window").click();
+      });
+    }"""
+    tab.evaluate(at_once)
+    until(tab, "document.activeElement.id === 'stride'")
+    assert tab.inner_text("#editor-title") == "Change pool1"

@@ -156,7 +156,9 @@ function drawStackPanel() {
 }
 
 /** Go to the field of the chosen layer's stride. */
-function goToStride() {
+async function goToStride() {
+  // The fields of a layer that was just chosen may not be made yet.
+  await allDrawn();
   byId("stride").scrollIntoView({ block: "center" });
   byId("stride").focus({ preventScroll: true });
 }
