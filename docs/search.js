@@ -9,7 +9,9 @@ Worker.prototype.postMessage = function (message, ...rest) {
     // "at" is too common a word for the search, so --at is found by what it takes.
     const query = message.data.replace(/(^|\s)--at(?=[\s=]|$)/g, "$1ROW COL");
     const words = query.replace(/[`=,;:|/(){}[\]"]+/g, " ").replace(/(^|\s)-+/g, "$1");
-    asked = { ...message, data: words };
+    // The search breaks off at some numbers, as its index confuses them; words alone find the page too.
+    const named = words.replace(/(^|\s)\d+(?=\s|$)/g, "$1").trim();
+    asked = { ...message, data: named || words };
   }
   return post.call(this, asked, ...rest);
 };

@@ -175,6 +175,7 @@ def test_the_search_finds_options(search: Callable[[list[str]], list[list[str]]]
         "--pad-mode": "reference/pad",
         "--at": "reference/explain",
         "explain --at 3,4": "reference/explain",
+        **{f"explain --at {number}": "reference/explain" for number in range(20)},
         "--filter-layout": "reference/conv",
         "stride=2": "network-files",
         "pad-mode reflect": "reference/pad",
