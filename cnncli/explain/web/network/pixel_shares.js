@@ -54,6 +54,16 @@ function missingPixels(score, other) {
   return sorted.filter(({ gain }) => gain >= sorted[0].gain / 2).map(({ at }) => at);
 }
 
+/** An input whose cells [row, column] are as bright as can be. */
+function brightened(input, cells) {
+  const planes = input.planes.map((plane) => {
+    const copy = plane.slice();
+    for (const [row, col] of cells) copy[row * input.size[1] + col] = input.range.hi;
+    return copy;
+  });
+  return changedInput(input, planes);
+}
+
 /** Draw what a unit looked at, about so large; before its gradients are known the input alone. */
 function drawPixelShares(canvas, unit, size) {
   const isKnown = isPrompt() && sharesOfLayer(unit).has(gradientKey(unit));

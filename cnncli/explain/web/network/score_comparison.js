@@ -9,6 +9,9 @@ const COMPARED_PIXELS = 120;
 /** What was compared last, { chosen, unit, other }: the chosen unit, and the channels of its two scores. */
 let compared = null;
 
+/** The outlined pixels, { cells, channel }: those that would help the score of a channel most if they were bright. */
+let helpful = null;
+
 /** The score that is compared with: the chosen one, else the highest other one. */
 function otherScore(layer, channel) {
   const isOther = (index) => index !== channel && index in layer.planes;
@@ -24,6 +27,9 @@ function startComparison() {
   });
   byId("raise-own").addEventListener("click", () => showWeights({}));
   startArrows(byId("comparison-table"), () => 1, false);
+  byId("brighten").addEventListener("click", () => {
+    apply({ input: brightened(state.input, helpful.cells), against: helpful.channel });
+  });
   byId("to-pad").addEventListener("click", () => {
     if (byId("own-pad").hidden) byId("own-pen").click();
     else byId("own-pad").querySelector("canvas").focus();
@@ -102,6 +108,7 @@ function drawComparedPixels(unit, other, total) {
     const missing = isTold ? missingPixels(scores[lower], scores[1 - lower]) : [];
     byId("missing").hidden = !missing.length;
     if (!missing.length) return;
+    helpful = { cells: missing, channel: scores[lower].channel };
     outlineGroup(context, missing, cell, view.colours.window, view.colours.halo, 1.5);
     const [row, col] = missing[0];
     byId("missing-text").textContent = `What would help ${names[lower]} most against ${names[1 - lower]}: bright pixels in the outline, first of all at row ${row}, column ${col}. They may help others too.`;
