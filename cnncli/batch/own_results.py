@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Container, Iterable, Iterator, Mapping
 from itertools import combinations, groupby
 
 from cnncli.batch.listing import ListedFile
@@ -32,9 +32,11 @@ class OwnResults:
         """
         for _, group in groupby(files, lambda file: os.path.dirname(file[0])):
             listed = list(group)
-            stems = Counter(_stem(name) for name, _ in listed)
+            names = defaultdict[str, list[str]](list)
+            for name, _ in listed:
+                names[_stem(name)].append(name)
             for file in listed:
-                if _is_named_after_another(_stem(file[0]), stems) and is_own_picture(file[0]):
+                if _is_result(file[0], names):
                     self.left_out += 1
                 else:
                     yield file
@@ -44,23 +46,26 @@ def _stem(name: str) -> str:
     return os.path.splitext(os.path.basename(name))[0]
 
 
-def _is_named_after_another(stem: str, stems: Mapping[str, int]) -> bool:
-    """Tell whether a name holds that of another file, with no letter before it or behind.
+def _is_result(name: str, names: Mapping[str, list[str]]) -> bool:
+    """Tell whether a file was made of another one of its folder, whose names are told by stem."""
+    stem = _stem(name)
+    is_longer = _holds_another(stem, names)
+    others = [other for other in names[stem] if other != name]
+    if not (is_longer or others) or not is_own_picture(name):
+        return False
+    # Of two results with one stem neither was made of the other.
+    return is_longer or not all(map(is_own_picture, others))
 
-    Parameters
-    ----------
-    stem : str
-    stems : mapping
-        How many files have which name, this one among them.
+
+def _holds_another(stem: str, stems: Container[str]) -> bool:
+    """Tell whether a name holds another one, with no letter before it or behind.
 
     Examples
     --------
-    >>> stems = {"cat": 1, "cat-edge": 1, "box-cat": 1, "cats": 1}
-    >>> [_is_named_after_another(stem, stems) for stem in stems]
+    >>> stems = ["cat", "cat-edge", "box-cat", "cats"]
+    >>> [_holds_another(stem, stems) for stem in stems]
     [False, True, True, False]
     """
-    if stems.get(stem, 0) > 1:
-        return True
     ends = [end for end, letter in enumerate(stem) if not letter.isalnum()]
     spans = combinations([-1, *ends, len(stem)], 2)
     parts = (stem[before + 1 : end] for before, end in spans)

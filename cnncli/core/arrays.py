@@ -58,7 +58,8 @@ def as_real(values: ArrayLike, dtype: DTypeLike) -> NDArray[Any]:
     """
     array = np.asarray(values)
     float_dtype(array)
-    return array.astype(dtype, copy=False)
+    with np.errstate(over="ignore"):
+        return array.astype(dtype, copy=False)
 
 
 def in_memory_order(array: NDArray[Any], dtype: DTypeLike) -> NDArray[Any]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from cnncli._dataclass import dataclass
-from cnncli.core.arrays import non_finite_text
+from cnncli.core.arrays import as_real, non_finite_text
 from cnncli.errors import CnnCliError, OptionError
 from cnncli.gradients.check import TOLERANCE, Check, check_gradient, check_line, quick_count
 from cnncli.gradients.gradient import Gradient, find_gradient, parameter_names, winning_pools
@@ -219,7 +219,7 @@ def upstream_for(
     if given is None:
         groups = network.groups(input_groups(picture.shape[3]))
         return unit_upstream(unit, shape, groups[unit.layer], picture.dtype)
-    return check_upstream(given, shape, unit.layer).astype(picture.dtype)
+    return check_upstream(as_real(given, picture.dtype), shape, unit.layer)
 
 
 def check_memory_for(

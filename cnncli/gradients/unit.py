@@ -168,7 +168,7 @@ def check_upstream(upstream: FloatArray, shape: Shape, layer: str) -> FloatArray
         If it has not the shape of the layer's output; axes of a batch of one and of a single
         channel may be left out, as in images.
     OptionError
-        If it holds NaN, infinities or what are no real numbers.
+        If it holds NaN or infinities.
 
     Examples
     --------
@@ -178,8 +178,6 @@ def check_upstream(upstream: FloatArray, shape: Shape, layer: str) -> FloatArray
     shapes: list[tuple[int, ...]] = [shape]
     if shape[0] == 1:
         shapes += [shape[1:], *([shape[1:3]] if shape[3] == 1 else [])]
-    if upstream.dtype.kind not in "fiub":
-        raise OptionError(f"--upstream must hold real numbers, got {upstream.dtype}")
     if upstream.shape not in shapes:
         raise ShapeError(
             f"--upstream must have the shape of layer {layer}'s output, {shape}, "

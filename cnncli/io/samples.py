@@ -12,8 +12,9 @@ from cnncli.io.photo_metadata import PhotoMetadata
 
 _ROWS: Final = 256
 _LEVEL_ROWS: Final = 16
-_TYPED_SIDE: Final = 16
-"""Rows or columns of arrays that may be typed by hand, whose numbers are as they should be."""
+TYPED_SIDE: Final = 16
+"""Rows or columns of arrays that may be typed by hand: their numbers are as they should be, and
+they may be as small as a filter."""
 
 _MOST_COUNTED: Final = 10
 """What small whole numbers do not pass, such as counts; levels of a picture do."""
@@ -116,7 +117,7 @@ def hold_levels(batch: np.ndarray) -> bool:
     [True, False]
     """
     _, height, width, _ = batch.shape
-    if batch.dtype.kind != "f" or min(height, width) <= _TYPED_SIDE:
+    if batch.dtype.kind != "f" or min(height, width) <= TYPED_SIDE:
         return False
     # Of other arrays the first strip tells.
     strips = (batch[:, top : top + _LEVEL_ROWS] for top in range(0, height, _LEVEL_ROWS))

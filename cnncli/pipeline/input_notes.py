@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from cnncli.io.images import Picture
+from cnncli.io.samples import TYPED_SIDE
 from cnncli.network.graph import Network
 from cnncli.network.layers import ConvLayer
 from cnncli.network.layers.base import border_of
@@ -17,8 +18,6 @@ from cnncli.pipeline.job import Job
 _BYTE, _FULL = 255, 65_535
 _FAR = 20
 """What no input of a network reaches that is of values of 0..1 with its mean and std."""
-_TYPED_SIDE = 16
-"""Rows or columns of images that may be as small as a filter."""
 _BRIGHT = 2
 """Multiples of white from which a number is taken for one of 8 or 16 bits."""
 
@@ -44,7 +43,7 @@ def _filter_notes(job: Job, picture: Picture) -> tuple[str, ...]:
     if job.layers or not isinstance(layer, ConvLayer) or not layer.filter.files:
         return ()
     rows, columns = layer.filter.window
-    if min(height, width) <= _TYPED_SIDE or rows < height or columns < width:
+    if min(height, width) <= TYPED_SIDE or rows < height or columns < width:
         return ()
     name = layer.filter.name
     return (f"filter {name} of {rows}x{columns} covers the whole image: it may be no filter",)

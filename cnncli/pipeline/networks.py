@@ -81,6 +81,8 @@ def prepare_fields(
             raise OptionError(f"--{name} must be one of {', '.join(known_words)}, got {word!r}")
     fields = {name: value for name, value in given.items() if value is not None}
     fields |= {name: _numbers(name, fields[name]) for name in ("mean", "std") if name in fields}
+    if not isinstance(scale := fields.get("scale", 1.0), Real):
+        raise OptionError(f"--scale must be a number, got {scale!r}")
     if size is not None:
         from cnncli.core.geometry import pair
 

@@ -57,6 +57,14 @@ def test_results_of_any_template_are_no_images_of_the_next_run(name: str) -> Non
     assert found(".") == ["a.jpg", "b-2.jpg"]
 
 
+def test_results_of_one_name_in_a_folder_of_their_own_are_images() -> None:
+    save("a.png", np.zeros((9, 9), np.uint8))
+    Path("results").mkdir()
+    for name in ("results/a.png", "results/a.jpg"):
+        run_cli("conv", "a.png", "-f", "box", "-o", name)
+    assert found("results") == ["results/a.jpg", "results/a.png"]
+
+
 def test_the_hint_of_a_result_that_is_an_image_names_a_folder() -> None:
     save("a.png", np.zeros((9, 9), np.uint8))
     error = refused("conv", ".", "-f", "edge", "-o", "{stem}.png", code=2)

@@ -276,17 +276,17 @@ def test_a_picture_shows_which_pixels_speak_for_either_score(show: Opener, core:
 
 def test_the_outlined_pixels_help_the_lower_score_most(show: Opener, core: Core) -> None:
     tab = show_comparison(show, core)
-    until(tab, "byId('missing-text').textContent.startsWith('What would help 8 most against 3:')")
+    until(tab, "byId('helpful-text').textContent.startsWith('What would help 8 most against 3:')")
     X = core.picture.values()
     ours, theirs = (gradient_of(core.network, X, "digit", k).input[0, ..., 0] for k in NAMES)
     gain = (1 - X[0, ..., 0]) * (theirs - ours)
     outlined = np.argwhere(gain >= gain.max() / 2)
     scores = [f"{{ layer: 'digit', channel: {k}, at: [0, 0] }}" for k in reversed(NAMES)]
-    found = tab.evaluate(f"missingPixels({', '.join(scores)})")
+    found = tab.evaluate(f"helpfulPixels({', '.join(scores)})")
     assert sorted(found) == outlined.tolist()
     row, col = np.unravel_index(gain.argmax(), gain.shape)
-    said = tab.text_content("#missing-text")
-    assert tab.is_visible("#missing") and f"at row {row}, column {col}. " in said
+    said = tab.text_content("#helpful-text")
+    assert tab.is_visible("#helpful") and f"at row {row}, column {col}. " in said
     # It is no word alone: with these pixels bright, the network sees more of an 8.
     bright = X.copy()
     bright[0, *outlined.T, 0] = 1

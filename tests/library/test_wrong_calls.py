@@ -38,7 +38,17 @@ CALLS: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "complex upstream": (
         lambda: cnncli.load(EDGES).grad(IMAGE, "edges", upstream=np.ones((12, 12, 8), complex)),
-        "--upstream must hold real numbers, got complex128",
+        "arrays must hold real numbers, got dtype complex128",
+    ),
+    "upstream beyond single precision": (
+        lambda: cnncli.load(EDGES).grad(
+            np.ones((12, 12, 3), np.float32), "edges", upstream=np.full((12, 12, 8), 1e300)
+        ),
+        "--upstream must hold finite numbers",
+    ),
+    "a scale that is a word": (
+        lambda: cnncli.load(EDGES, scale="x"),  # type: ignore[arg-type]
+        "--scale must be a number, got 'x'",
     ),
     "an empty unit": (lambda: cnncli.load(EDGES).grad(IMAGE, ""), "no layer ''"),
     "a tuple for a unit": (

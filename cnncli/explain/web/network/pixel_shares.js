@@ -46,7 +46,7 @@ function pixelSums(unit, amountOf) {
 }
 
 /** The pixels [row, column] that would help a score most against another one if they were bright; the largest gain first. */
-function missingPixels(score, other) {
+function helpfulPixels(score, other) {
   const [gains, others] = [score, other].map(brighteningGains);
   const width = byName.get("input").shape[1];
   const found = Array.from(gains, (gain, cell) => ({ at: [Math.floor(cell / width), cell % width], gain: gain - others[cell] }));

@@ -91,7 +91,7 @@ function drawComparison(chosen) {
 function drawComparedPixels(unit, other, total) {
   const canvas = byId("compared-picture");
   canvas.hidden = byId("compared-key").hidden = !isPrompt();
-  byId("missing").hidden ||= canvas.hidden;
+  byId("helpful").hidden ||= canvas.hidden;
   if (canvas.hidden) return;
   const names = [unit.channel, other].map((channel) => channelName(byName.get(unit.layer), channel));
   byId("compared-key").textContent = `The picture: red pixels speak for ${names[0]}, blue ones for ${names[1]}. It is each pixel times the gradient of their difference.`;
@@ -105,13 +105,13 @@ function drawComparedPixels(unit, other, total) {
     drawCells(context, sharesPicture(ours.map((share, index) => share - theirs[index])), cell);
     const lower = total[0] < total[1] ? 0 : 1;
     const isTold = canDraw(state.input) && total[0] !== total[1];
-    const missing = isTold ? missingPixels(scores[lower], scores[1 - lower]) : [];
-    byId("missing").hidden = !missing.length;
-    if (!missing.length) return;
-    helpful = { cells: missing, channel: scores[lower].channel };
-    outlineGroup(context, missing, cell, view.colours.window, view.colours.halo, 1.5);
-    const [row, col] = missing[0];
-    byId("missing-text").textContent = `What would help ${names[lower]} most against ${names[1 - lower]}: bright pixels in the outline, first of all at row ${row}, column ${col}. They may help others too.`;
+    const cells = isTold ? helpfulPixels(scores[lower], scores[1 - lower]) : [];
+    byId("helpful").hidden = !cells.length;
+    if (!cells.length) return;
+    helpful = { cells, channel: scores[lower].channel };
+    outlineGroup(context, cells, cell, view.colours.window, view.colours.halo, 1.5);
+    const [row, col] = cells[0];
+    byId("helpful-text").textContent = `What would help ${names[lower]} most against ${names[1 - lower]}: bright pixels in the outline, first of all at row ${row}, column ${col}. They may help others too.`;
   });
 }
 
