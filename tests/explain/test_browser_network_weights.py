@@ -242,8 +242,8 @@ def test_a_button_beside_the_unit_tells_which_weight_should_grow(show: Opener) -
     assert tab.text_content("#weight-answer") == (
         f"The weight that counts most for digit 3 should grow: {name}, filter {map_} for map "
         f"{depth} of {source} at row {i}, column {j}. It is {now:.3g}; if it grows by 0.01, "
-        f"digit 3 grows by about {0.01 * gradient:.3g}. It counts most because it multiplies the "
-        f"value of largest magnitude in {source}."
+        f"digit 3 grows by about {0.01 * gradient:.3g}. It counts most because of all "
+        "values that its filter reads it multiplies the one of largest magnitude."
     )
     before = dict(forward_layers(DIGITS, THREE.values(), DIGITS.names))[source]
     assert np.abs(before).max() == pytest.approx(abs(before[0, i, j, depth]))

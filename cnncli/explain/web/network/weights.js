@@ -226,7 +226,7 @@ function weightAnswer(unit) {
   const raised = gradientName(unit);
   // Of a layer of one cell each weight is used once.
   const isUsedOnce = unit.layer === name && isSingle(byName.get(name));
-  const why = isUsedOnce ? ` It counts most because it multiplies the value of largest magnitude in ${byName.get(name).inputs[0]}.` : "";
+  const why = isUsedOnce ? " It counts most because of all values that its filter reads it multiplies the one of largest magnitude." : "";
   return (
     `The weight that counts most for ${raised} should ${way}: ${weightPlace(name, steepest)}. It is ${numberText(now, 3)}; ` +
     `if it ${ways} by ${SMALL_CHANGE}, ${raised} grows by about ${numberText(SMALL_CHANGE * Math.abs(gradient), 3)}.${why}`
