@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from cnncli.io.images import read_batch_shape
+from cnncli.io.decoding_memory import check_decoded
+from cnncli.io.image_headers import read_header
 from cnncli.pipeline.files import FileAccess, LocalFiles
 from cnncli.pipeline.job import Job, Outcome, Task
-from cnncli.pipeline.planned_results import sheet_notes
+from cnncli.pipeline.memory_estimate import check_memory_for
+from cnncli.pipeline.planned_results import sheet_notes, with_files
 from cnncli.pipeline.process import attempt, choose_files
 
 
@@ -47,10 +49,14 @@ def preview(job: Job, task: Task, access: FileAccess) -> Outcome:
     target, path = task.target, task.source.path
     if access.all_there(target):
         return Outcome(task.source, skipped=True)
-    shape = read_batch_shape(path, job.read) if isinstance(path, Path) else None
-    if shape is not None and job.read.restore is None:
-        results, files = choose_files(job, target, shape, access)
+    header = read_header(path, job.read) if isinstance(path, Path) else None
+    if header is not None:
+        check_decoded(header.decoding_bytes, job.read, task.source.label)
+    if header is not None and job.read.restore is None:
+        results, files = choose_files(job, target, header.shape, access)
         notes = sheet_notes(job, files, results)
+        if files:
+            check_memory_for(job, header, with_files(results, files))
     elif target.pattern.per_map:
         return Outcome(task.source, planned=(target.pattern.text,))
     else:

@@ -8,7 +8,7 @@ from collections.abc import Container, Iterable, Iterator, Mapping
 from itertools import combinations, groupby
 
 from cnncli.batch.listing import ListedFile
-from cnncli.io.images import is_own_picture
+from cnncli.io.image_headers import is_own_picture
 
 
 class OwnResults:

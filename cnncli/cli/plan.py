@@ -174,7 +174,8 @@ def _one_network(options: PlanOptions) -> str:
 
 def _input_shape(model: Model, options: PlanOptions, read: ReadOptions) -> tuple[int, int, int]:
     """Return the (H, W, C) that the network will be given."""
-    from cnncli.io.images import CHANNEL_NOTES, read_shape
+    from cnncli.io.image_headers import read_shape
+    from cnncli.io.images import CHANNEL_NOTES
     from cnncli.io.urls import local_path
     from cnncli.plan.input_shape import input_shape
 

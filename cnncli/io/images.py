@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
@@ -15,17 +17,12 @@ from PIL import ImageColor
 from cnncli._dataclass import dataclass
 from cnncli.errors import FileProblem, OptionError, quote
 from cnncli.io.array_axes import array_sizes, check_luminance, order_notes
+from cnncli.io.decoding_memory import check_decoded
 from cnncli.io.limits import check_input_bytes, check_pixels
-from cnncli.io.npy import is_npy, is_zip, read_npy, read_npy_header
+from cnncli.io.npy import is_npy, is_zip, read_npy
 from cnncli.io.photo_metadata import PhotoMetadata
-from cnncli.io.pillow_reader import (
-    carried_record,
-    check_decoded,
-    decode,
-    header_shape,
-    process_quiet,
-)
-from cnncli.io.read_options import ReadOptions, Restore, Sides
+from cnncli.io.pillow_reader import decode, process_quiet
+from cnncli.io.read_options import ReadOptions, Restore
 from cnncli.io.regular_files import fault_text, open_regular
 from cnncli.io.resize import full_size, resize, resize_notes
 from cnncli.io.samples import INTEGERS_NOTE, Samples, flattened, hold_levels
@@ -118,6 +115,11 @@ class Picture:
         """The type of the values: float64 for a float64 array, else float32."""
         return value_dtype(self.pixels.dtype)
 
+    @property
+    def held_bytes(self) -> int:
+        """Memory of the pixels of a picture; arrays stay in their files."""
+        return self.pixels.nbytes if self.is_picture else 0
+
     def values(self, rows: slice = slice(None)) -> np.ndarray:
         """Return some rows as numbers.
 
@@ -181,75 +183,36 @@ def read_image(path: Path, options: ReadOptions) -> Picture:
     Traceback (most recent call last):
     cnncli.errors.FileProblem: '/nowhere.png': cannot be read: No such file or directory
     """
+    with opened_image(path, options) as (stream, kind):
+        if kind != "NPY":
+            return _read_picture(stream, kind, options, os.fspath(path))
+    array = read_npy(path, name=os.fspath(path), max_bytes=options.max_input_bytes)
+    return _from_array(array, options, os.fspath(path))
+
+
+@contextmanager
+def opened_image(path: Path, options: ReadOptions) -> Iterator[tuple[BinaryIO, str]]:
+    """Open the file of an image; yield it with Pillow's name of its format, or NPY.
+
+    Raises
+    ------
+    FileProblem
+        If it cannot be read, is an array too large or of another kind.
+
+    Examples
+    --------
+    >>> with opened_image(Path("/nowhere.png"), ReadOptions()):
+    ...     pass
+    Traceback (most recent call last):
+    cnncli.errors.FileProblem: '/nowhere.png': cannot be read: No such file or directory
+    """
     name = os.fspath(path)
     # Quiet before the file is opened: with descriptor 2 closed, the file itself may get it.
     with process_quiet(options.max_pixels), open_regular(path, name=name) as stream:
         kind = _kind(_read_some(stream, _HEAD_BYTES, name), name)
-        if kind != "NPY":
-            return _read_picture(stream, kind, options, name)
-        check_input_bytes(os.fstat(stream.fileno()).st_size, options.max_input_bytes, name)
-    array = read_npy(path, name=name, max_bytes=options.max_input_bytes)
-    return _from_array(array, options, name)
-
-
-def read_shape(path: Path, options: ReadOptions) -> tuple[int, int, int]:
-    """Return the (H, W, C) of what `read_image` would give, from the file's header alone.
-
-    Parameters
-    ----------
-    path : Path
-    options : ReadOptions
-
-    Raises
-    ------
-    FileProblem, ShapeError
-        As for `read_image`, so far as the header tells.
-
-    Examples
-    --------
-    >>> read_shape(Path("/nowhere.png"), ReadOptions())
-    Traceback (most recent call last):
-    cnncli.errors.FileProblem: '/nowhere.png': cannot be read: No such file or directory
-    """
-    return read_batch_shape(path, options)[1:]
-
-
-def read_batch_shape(path: Path, options: ReadOptions) -> tuple[int, int, int, int]:
-    """Return the (N, H, W, C) of what `read_image` would give, as `read_shape` does."""
-    name = os.fspath(path)
-    with process_quiet(options.max_pixels), open_regular(path, name=name) as stream:
-        kind = _kind(_read_some(stream, _HEAD_BYTES, name), name)
-        if kind != "NPY":
-            n, height, width, channels = 1, *header_shape(stream, kind, options, name)
-        else:
+        if kind == "NPY":
             check_input_bytes(os.fstat(stream.fileno()).st_size, options.max_input_bytes, name)
-            n, height, width, channels = array_sizes(
-                read_npy_header(path, name=name).shape, options, name
-            )
-    if options.size is not None:
-        height, width = _new_size(n, (height, width), options.size, options, name)
-    if options.gray:
-        check_luminance(channels, name)
-        channels = 1
-    if kind != "NPY" and _is_to_change(channels, options.channels):
-        channels = options.channels or channels
-    return n, height, width, channels
-
-
-def is_own_picture(path: str) -> bool:
-    """Tell whether cnncli made a picture, by the record that it carries; it is not decoded.
-
-    Examples
-    --------
-    >>> is_own_picture("/nowhere.png")
-    False
-    """
-    try:
-        with process_quiet(ReadOptions().max_pixels), open_regular(Path(path), name=path) as stream:
-            kind = _kind(_read_some(stream, _HEAD_BYTES, path), path)
-            return kind != "NPY" and "cnncli" in carried_record(stream, kind)
-    except FileProblem:
-        return False
+        yield stream, kind
 
 
 def read_bytes(data: bytes, options: ReadOptions, name: str = STDIN_NAME) -> Picture:
@@ -405,8 +368,7 @@ def _restored(samples: Samples, restore: Restore, name: str) -> np.ndarray:
 
 def _from_array(array: np.ndarray, options: ReadOptions, name: str) -> Picture:
     batch = array.reshape(array_sizes(array.shape, options, name))
-    if batch.dtype.name not in _ARRAY_SCALES:
-        check_decoded(batch.size * (8 if _is_wide(batch.dtype) else 4), options, name)
+    check_decoded(conversion_bytes(batch.size, batch.dtype), options, name)
     pixels, scale = _array_pixels(batch)
     notes = order_notes(array.shape) + resize_notes(batch.shape[1:3], options.size, options.fit)
     if array.dtype.kind in "iu" and scale == 1.0:
@@ -419,11 +381,11 @@ def _from_array(array: np.ndarray, options: ReadOptions, name: str) -> Picture:
     return _prepared(Picture(pixels, scale, False, array.ndim == 4, notes, name), options)
 
 
-def _new_size(
-    n: int, stored: tuple[int, int], size: Sides, options: ReadOptions, name: str
-) -> tuple[int, int]:
-    """Return the rows and columns that images are resized to, unless these are too many."""
-    height, width = full_size(size, stored)
+def resized(n: int, stored: tuple[int, int], options: ReadOptions, name: str) -> tuple[int, int]:
+    """Return the rows and columns that images of a size become, unless these are too many."""
+    if options.size is None:
+        return stored
+    height, width = full_size(options.size, stored)
     check_pixels(n * height * width, options.max_pixels, name)
     return height, width
 
@@ -431,7 +393,7 @@ def _new_size(
 def _prepared(picture: Picture, options: ReadOptions) -> Picture:
     if options.size is not None:
         n, *stored, _ = picture.shape
-        size = _new_size(n, (stored[0], stored[1]), options.size, options, picture.name)
+        size = resized(n, (stored[0], stored[1]), options, picture.name)
         photo = picture.photo_metadata
         if photo.alpha is not None:
             batch = photo.alpha[np.newaxis, :, :, np.newaxis]
@@ -451,7 +413,7 @@ def _prepared(picture: Picture, options: ReadOptions) -> Picture:
 
 def _with_channels(picture: Picture, wanted: int | None) -> Picture:
     """Make a grey picture colour or the reverse, as a network wants it."""
-    if wanted is None or not _is_to_change(picture.shape[3], wanted):
+    if wanted is None or not is_to_change(picture.shape[3], wanted):
         return picture
     if wanted == 1:
         picture = _luminance(picture)
@@ -460,20 +422,35 @@ def _with_channels(picture: Picture, wanted: int | None) -> Picture:
     return replace(picture, notes=(*picture.notes, CHANNEL_NOTES[wanted]))
 
 
-def _is_to_change(channels: int, wanted: int | None) -> bool:
+def is_to_change(channels: int, wanted: int | None) -> bool:
+    """Tell whether a picture is made grey or colour for a network."""
     return (channels, wanted) in ((1, 3), (3, 1))
 
 
+def values_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """Return the type that the numbers of an array are kept in.
+
+    Examples
+    --------
+    >>> [values_dtype(np.dtype(kind)).name for kind in ("uint8", "int64", "float64")]
+    ['uint8', 'float32', 'float64']
+    """
+    if dtype.name in _ARRAY_SCALES:
+        return dtype
+    return np.dtype(np.float64 if dtype.kind == "f" and dtype.itemsize > 4 else np.float32)
+
+
+def conversion_bytes(size: int, dtype: np.dtype[Any]) -> int:
+    """Return the memory of so many numbers of an array once they are converted; 0 if they stay."""
+    kept = values_dtype(dtype)
+    return 0 if kept == dtype else size * kept.itemsize
+
+
 def _array_pixels(array: np.ndarray) -> tuple[np.ndarray, float]:
-    if array.dtype.name in _ARRAY_SCALES:
-        return array, _ARRAY_SCALES[array.dtype.name]
     # A long double may be beyond what float64 holds; infinity says so without a warning.
     with np.errstate(all="ignore"):
-        return array.astype(np.float64 if _is_wide(array.dtype) else np.float32), 1.0
-
-
-def _is_wide(dtype: np.dtype[Any]) -> bool:
-    return dtype.kind == "f" and dtype.itemsize > 4
+        pixels = array.astype(values_dtype(array.dtype), copy=False)
+    return pixels, _ARRAY_SCALES[array.dtype.name] if array.dtype == pixels.dtype else 1.0
 
 
 def _luminance(picture: Picture) -> Picture:

@@ -19,8 +19,16 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 from PIL import Image, UnidentifiedImageError, features
 
+from cnncli._dataclass import dataclass
 from cnncli.errors import CnnCliError, FileProblem
-from cnncli.io.deep_samples import bits_of_file, has_deep_colour, raw_mode, read_deep_colour
+from cnncli.io.decoding_memory import (
+    GREY_MODES,
+    check_decoded,
+    decoding_bytes,
+    is_read_deep,
+    sample_bytes,
+)
+from cnncli.io.deep_samples import bits_of_file, raw_mode, read_deep_colour
 from cnncli.io.fast_codecs import decode_jpeg
 from cnncli.io.frames import frame_notes, refuse_frame, select_frame
 from cnncli.io.jpeg2000 import check_jpeg2000, white_of_jpeg2000
@@ -30,7 +38,6 @@ from cnncli.io.read_options import ReadOptions
 from cnncli.io.regular_files import fault_text
 from cnncli.io.resize import draft, resize_notes
 from cnncli.io.samples import CMYK_NOTE, INTEGERS_NOTE, Samples, turn_upright, unlike_colour
-from cnncli.system.memory import check_memory
 
 if TYPE_CHECKING:
     from cnncli.io.tiff_samples import Layout
@@ -42,14 +49,6 @@ _BAND_PIXELS = 2**20
 _RECORD_CHARACTERS = 2**24
 _ORIENTATION = 274
 _ON_THEIR_SIDE = (5, 6, 7, 8)
-_PIXEL_BYTES = {"1": 2, "L": 2, "P": 8, "RGB": 7, "YCbCr": 11, "CMYK": 11, "F": 8, "I": 12} | {
-    **dict.fromkeys(("I;16", "I;16B", "I;16L", "I;16N"), 4),
-    **dict.fromkeys(("LA", "La"), 10),
-    # All others have colour and alpha, or may have.
-    "": 20,
-}
-_DEEP_BYTES = 36
-_GREY_MODES = ("1", "L", "LA", "La", "F")
 _TIFF_BITS, _TIFF_PHOTOMETRIC, _DESCRIPTION, _TIFF_SAMPLE_FORMAT = 258, 262, 270, 339
 # Pillow's size limit, the warning filters and file descriptor 2 belong to the whole process.
 _PROCESS_WIDE = threading.RLock()
@@ -102,33 +101,6 @@ def _broken(error: Exception, kind: str, options: ReadOptions, name: str) -> Fil
     return FileProblem(f"broken or truncated {kind}: {reason}", path=name)
 
 
-def check_decoded(needed: int, options: ReadOptions, name: str) -> None:
-    """Refuse a picture that does not fit into memory, before it is decoded.
-
-    Raises
-    ------
-    FileProblem
-    """
-    check_memory(needed, "the picture", "a smaller picture", limit=options.max_memory, path=name)
-
-
-def decoded_bytes(image: Image.Image, gray: bool = False) -> int:
-    """Estimate the memory that decoding takes at the most, from an open picture's header.
-
-    Pillow's samples, four bytes for all colours, with numpy's beside them; in other modes with
-    those in RGB too, or with values flattened on the background.
-
-    Examples
-    --------
-    >>> decoded_bytes(Image.new("RGB", (20, 10)))
-    1400
-    """
-    transparent = "transparency" in image.info
-    pixel = _PIXEL_BYTES.get("" if transparent else image.mode, _PIXEL_BYTES[""])
-    luminance = 4 if gray and image.mode not in _GREY_MODES else 0
-    return image.width * image.height * (pixel + luminance)
-
-
 def decode(stream: BinaryIO, kind: str, options: ReadOptions, name: str) -> Samples:
     """Decode one frame of a picture; call it inside `process_quiet`.
 
@@ -170,42 +142,65 @@ def decode(stream: BinaryIO, kind: str, options: ReadOptions, name: str) -> Samp
         raise _broken(error, kind, options, name) from error
 
 
-def header_shape(
+@dataclass(frozen=True)
+class PictureHeader:
+    """What the header of a picture tells of it.
+
+    Parameters
+    ----------
+    size : (int, int)
+        Rows and columns, the right way up.
+    channels : int
+        Without transparency.
+    has_alpha : bool
+        Whether it may be transparent somewhere.
+    sample_bytes : int
+        Of each sample that is read.
+    decoding_bytes : int
+        Memory that decoding takes at the most.
+    """
+
+    size: tuple[int, int]
+    channels: int
+    has_alpha: bool
+    sample_bytes: int
+    decoding_bytes: int
+
+
+def read_picture_header(
     stream: BinaryIO, kind: str, options: ReadOptions, name: str
-) -> tuple[int, int, int]:
-    """Return the (H, W, C) that `decode` would give, from the header alone.
+) -> PictureHeader:
+    """Return what the header tells of what `decode` would give.
 
     Call it inside `process_quiet`. Parameters and errors are those of `decode`.
 
     Examples
     --------
     >>> from io import BytesIO
-    >>> header_shape(BytesIO(b"P5 200 100 255 "), "PPM", ReadOptions(), "a.pgm")
-    (100, 200, 1)
+    >>> header = read_picture_header(BytesIO(b"P5 200 100 255 "), "PPM", ReadOptions(), "a.pgm")
+    >>> header.size, header.channels
+    ((100, 200), 1)
     """
     image: Any
     try:
         with _opened(stream, kind) as image:
-            _select_frame(image, options, name)
-            _check_colour(image, name)
-            check_pixels(image.width * image.height, options.max_pixels, name)
-            channels = 1 if image.mode in _GREY_MODES or image.mode.startswith("I") else 3
-            size = image.height, image.width
-            if kind == "JPEG2000":
-                check_jpeg2000(image, stream, name)
-            if kind == "TIFF":
-                from cnncli.io.tiff_samples import layout_of
-
-                # Pillow may have turned its own size already.
-                page = layout_of(image)
-                size = page.height, page.width
-                channels = channels if _own_layout(image, name) is None else page.channels
+            stored, page = _check_header(image, stream, kind, options, name)
+            channels = 1 if image.mode in GREY_MODES or image.mode.startswith("I") else 3
+            has_alpha = image.mode[-1] in "Aa" or "transparency" in image.info
+            if page is not None:
+                channels, has_alpha = page.channels, page.has_alpha
             # Not the plugin's own getexif: that of PNG decodes the pixels to look behind them.
             turned = False
             with contextlib.suppress(Exception):
                 # Broken EXIF does not turn the picture.
                 turned = Image.Image.getexif(image).get(_ORIENTATION) in _ON_THEIR_SIDE
-            return (*(size[::-1] if turned else size), channels)
+            return PictureHeader(
+                stored if turned else stored[::-1],
+                channels,
+                has_alpha,
+                sample_bytes(image, options, page),
+                decoding_bytes(image, options, page),
+            )
     except CnnCliError:
         raise
     except Exception as error:
@@ -263,26 +258,43 @@ def _check_colour(image: Image.Image, name: str) -> None:
         raise FileProblem("CIE L*a*b* colour is not read, save it as RGB first", path=name)
 
 
+def _check_header(
+    image: Any, stream: BinaryIO, kind: str, options: ReadOptions, name: str
+) -> tuple[tuple[int, int], Layout | None]:
+    """Refuse what the header of an open picture tells to be wrong; make ready to decode it.
+
+    Returns its width and height as stored, and the layout of a TIFF page that is read here.
+    """
+    _select_frame(image, options, name)
+    _check_colour(image, name)
+    check_pixels(image.width * image.height, options.max_pixels, name)
+    stored, page = image.size, None
+    if kind == "JPEG2000":
+        check_jpeg2000(image, stream, name)
+    if kind == "TIFF":
+        from cnncli.io.tiff_samples import layout_of
+
+        # Pillow may have turned its own size already.
+        layout = layout_of(image)
+        stored = layout.width, layout.height
+        page = _own_layout(image, layout, options, name)
+    if options.size is not None and options.restore is None:
+        draft(image, options.size)
+    return stored, page
+
+
 def _decode(stream: BinaryIO, kind: str, options: ReadOptions, name: str) -> Samples:
     with _opened(stream, kind) as image:
-        _select_frame(image, options, name)
-        _check_colour(image, name)
-        check_pixels(image.width * image.height, options.max_pixels, name)
-        if (other := _other_samples(image, stream, kind, options, name)) is not None:
+        stored, page = _check_header(image, stream, kind, options, name)
+        check_decoded(decoding_bytes(image, options, page), options, name)
+        if (other := _other_samples(image, stream, kind, options, page)) is not None:
             notes = resize_notes(other.colour.shape[:2], options.size, options.fit) + other.notes
             notes += frame_notes(image, _holds_pages(image)) if options.frame is None else ()
             record = {} if options.restore is None else _record(image)
             photo_metadata = read_photo_metadata(image, other.bits)
             return replace(other, notes=notes, record=record, photo_metadata=photo_metadata)
         layout, notes = raw_mode(image), _depth_notes(image, stream)
-        white = None
-        if kind == "JPEG2000":
-            check_jpeg2000(image, stream, name)
-            white = white_of_jpeg2000(image, stream)
-        stored = image.size
-        if options.size is not None and options.restore is None:
-            draft(image, options.size)
-        check_decoded(decoded_bytes(image, options.gray), options, name)
+        white = white_of_jpeg2000(image, stream) if kind == "JPEG2000" else None
         image.load()
         decoded = image.size
         notes += _turned_upright(image)
@@ -298,33 +310,21 @@ def _decode(stream: BinaryIO, kind: str, options: ReadOptions, name: str) -> Sam
 
 
 def _other_samples(
-    image: Any, stream: BinaryIO, kind: str, options: ReadOptions, name: str
+    image: Any, stream: BinaryIO, kind: str, options: ReadOptions, page: Layout | None
 ) -> Samples | None:
     """Return the samples of a picture that Pillow would lose bits of, or cannot read; else None.
 
     Also of a JPEG file, where another library decodes it in less time.
     """
-    if kind == "TIFF":
+    if page is not None:
         from cnncli.io.tiff_samples import read_tiff
 
-        page = _own_layout(image, name)
-        # Numbers that cnncli wrote are read page by page.
-        if page is None or (options.restore is not None and image.mode == "F"):
-            return None
-        # Four channels are a picture; whoever claims more claims several.
-        several = -(-page.samples // len("RGBA"))
-        check_pixels(page.width * page.height * several, options.max_pixels, name)
-        needed = 4 * page.unpacked_bytes + 4 * page.width * page.height * page.samples
-        check_decoded(needed, options, name)
         samples, orientation = read_tiff(image, stream), _tiff_tag(image, _ORIENTATION, 1)
-    # Later frames of an animation are laid over the ones before, in 8 bits.
-    elif has_deep_colour(image) and not options.frame:
-        check_decoded(image.width * image.height * _DEEP_BYTES, options, name)
+    elif is_read_deep(image, options):
         samples = read_deep_colour(image, stream, lambda: _opened(stream, kind))
         orientation, notes = _orientation(image)
         samples = replace(samples, notes=samples.notes + notes)
     elif kind == "JPEG" and options.size is None and not options.frame:
-        check_decoded(decoded_bytes(image, options.gray), options, name)
         if (colour := decode_jpeg(image, stream)) is None:
             return None
         orientation, notes = _orientation(image)
@@ -335,17 +335,22 @@ def _other_samples(
     return replace(samples, colour=turn_upright(samples.colour, orientation), alpha=alpha)
 
 
-def _own_layout(image: Any, name: str) -> Layout | None:
+def _own_layout(image: Any, layout: Layout, options: ReadOptions, name: str) -> Layout | None:
     """Return the layout of a TIFF page that is read here; refuse one that nothing reads."""
-    from cnncli.io.tiff_samples import layout_of, needs_own_reader
+    from cnncli.io.tiff_samples import needs_own_reader
 
     if not needs_own_reader(image):
         return None
-    layout = layout_of(image)
     problem = layout.problem()
     if problem is not None and not image.is_known:
         raise FileProblem(f"{problem} is not read", path=name)
-    return layout if problem is None else None
+    # Numbers that cnncli wrote are read page by page.
+    if problem is not None or (options.restore is not None and image.mode == "F"):
+        return None
+    # Four channels are a picture; whoever claims more claims several.
+    several = -(-layout.samples // len("RGBA"))
+    check_pixels(layout.width * layout.height * several, options.max_pixels, name)
+    return layout
 
 
 def _with_record(samples: Samples, image: Image.Image, options: ReadOptions, name: str) -> Samples:

@@ -92,8 +92,7 @@ def flattened(samples: Samples, background: tuple[int, ...], label: str) -> Samp
         return replace(samples, alpha=None)
     full = np.iinfo(alpha.dtype).max
     behind = np.array(background, np.float32) / np.float32(255)
-    if colour.shape[2] == 1 and len(set(background)) == 1:
-        behind = behind[:1]
+    behind = behind[: flat_channels(colour.shape[2], background)]
     flat = np.empty((*alpha.shape, len(behind)), np.float32)
     for top in range(0, len(flat), _ROWS):
         rows = slice(top, top + _ROWS)
@@ -102,6 +101,17 @@ def flattened(samples: Samples, background: tuple[int, ...], label: str) -> Samp
         flat[rows] = values * share + behind * (1 - share)
     notes = (*samples.notes, f"transparency flattened on {label} (--background)")
     return replace(samples, colour=flat, scale=1.0, notes=notes, alpha=None)
+
+
+def flat_channels(channels: int, background: tuple[int, ...]) -> int:
+    """Return how many channels a picture has once it is laid on a background.
+
+    Examples
+    --------
+    >>> flat_channels(1, (255, 255, 255)), flat_channels(1, (255, 0, 0))
+    (1, 3)
+    """
+    return 1 if channels == 1 and len(set(background)) == 1 else 3
 
 
 def hold_levels(batch: np.ndarray) -> bool:

@@ -26,7 +26,8 @@ UNPACKED: Final = {1: "", 5: "LZW", 8: "deflate", 32946: "deflate", 32773: "Pack
 
 _KINDS: Final = {1: "u", 2: "i", 3: "f"}
 _WORDS: Final = {1: "", 2: "signed ", 3: "float ", 5: "complex ", 6: "complex "}
-_BANDS: Final = {0: 1, 1: 1, 2: 3, 5: 4}
+_CMYK: Final = 5
+_BANDS: Final = {0: 1, 1: 1, 2: 3, _CMYK: 4}
 """Channels by what PhotometricInterpretation says: white is zero, black is zero, RGB, CMYK."""
 
 _RGBA: Final = 4
@@ -138,6 +139,12 @@ class Layout:
         # Further channels of a grey picture are measurements of their own.
         return 1 if self.has_alpha else self.samples
 
+    @property
+    def sample_bytes(self) -> int:
+        """Bytes of each sample once it is read: whole numbers stay, others become floats."""
+        stays = self.kind == 1 and self.bits in (8, 16) and self.photometric != _CMYK
+        return self.bits // 8 if stays else 4
+
     def problem(self) -> str | None:
         """Say why its samples are not read; None when they are."""
         if self.photometric not in _BANDS:
@@ -242,7 +249,7 @@ def _scaled(
             if is_level:
                 colour = np.rint(np.minimum(colour, full)).astype(np.uint16)
     is_deep = is_level and layout.bits > 8
-    if layout.photometric == 5 and layout.kind != 2:
+    if layout.photometric == _CMYK and layout.kind != 2:
         light = 1 - colour.astype(np.float32) / np.float32(full)
         rgb = light[:, :, :3] * light[:, :, 3:]
         return Samples(rgb, 1.0, (*notes, CMYK_NOTE), alpha, is_deep=is_deep)

@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image, PngImagePlugin
 
 from cnncli.errors import CnnCliError, FileProblem, OptionError, nearest, quote
-from cnncli.io.images import read_shape
+from cnncli.io.image_headers import read_shape
 from cnncli.io.photo_metadata import read_photo_metadata
 from cnncli.io.read_options import ReadOptions
 from cnncli.io.regular_files import fault_text

@@ -9,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 
 from cnncli.core.strips import STRIP_BYTES
+from cnncli.io.image_headers import ImageHeader
 from cnncli.io.images import Picture
 from cnncli.io.writers import encoding_bytes, holds_values
 from cnncli.pipeline.feature_maps import BLOCK_BYTES, HELD_BYTES, held_in_layers
@@ -23,13 +24,15 @@ AT_ONCE: Final = 3
 """Strips that a thread keeps busy: what it reads, what it makes, what it makes of that."""
 
 
-def check_memory_for(job: Job, picture: Picture, results: Sequence[LayerResult]) -> None:
+def check_memory_for(
+    job: Job, picture: Picture | ImageHeader, results: Sequence[LayerResult]
+) -> None:
     """Refuse an image for which the results, or their files, do not fit into memory.
 
     Parameters
     ----------
     job : Job
-    picture : Picture
+    picture : Picture or ImageHeader
     results : sequence of LayerResult
 
     Raises
@@ -37,7 +40,7 @@ def check_memory_for(job: Job, picture: Picture, results: Sequence[LayerResult])
     CnnCliError
         With what is needed and what there is.
     """
-    held = picture.pixels.nbytes if picture.is_picture else 0
+    held = picture.held_bytes
     needed = needed_bytes(job, picture.shape, picture.dtype, results, held)
     subject = "the network" if job.layers else job.op
     hint = "a smaller image, less padding, or fewer maps"

@@ -239,7 +239,7 @@ def _takes_raw_pixels(model: Model) -> bool:
 
 
 def _shape_of_file(picture: str) -> ShapeOf | None:
-    from cnncli.io.images import read_shape
+    from cnncli.io.image_headers import read_shape
     from cnncli.io.urls import local_path
 
     return partial(read_shape, local_path(picture, "IMAGE")) if os.path.isfile(picture) else None

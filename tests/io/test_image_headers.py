@@ -11,7 +11,9 @@ from PIL.JpegImagePlugin import JpegImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from cnncli.errors import CnnCliError, FileProblem, ShapeError
-from cnncli.io.images import read_image, read_shape
+from cnncli.io import images, pillow_reader
+from cnncli.io.image_headers import read_header, read_shape
+from cnncli.io.images import read_image
 from cnncli.io.read_options import ReadOptions
 from tests.support.crafted import png, tiff
 from tests.support.picturefiles import ALPHA, DEEP, GREY, OPTIONS, RGB, encoded
@@ -69,6 +71,41 @@ def test_header_tells_the_shape_of_what_is_read(
         assert several and options.gray, "two and five channels have no luminance"
         return
     assert read_shape(path, options) == expected
+
+
+@pytest.mark.parametrize("name", HEADERS)
+@pytest.mark.parametrize(
+    "options",
+    [OPTIONS, ReadOptions(size=(2, 9)), ReadOptions(gray=True), ReadOptions(background="red")],
+)
+def test_header_tells_the_memory_of_what_is_read(
+    tmp_path: Path, name: str, options: ReadOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "picture"
+    path.write_bytes(HEADERS[name])
+    needed = []
+    for module in (images, pillow_reader):
+        monkeypatch.setattr(module, "check_decoded", lambda count, *_: needed.append(count))
+    try:
+        picture = read_image(path, options)
+    except ShapeError:
+        return
+    header = read_header(path, options)
+    assert header.decoding_bytes == sum(needed)
+    assert (header.shape, header.dtype) == (picture.shape, picture.dtype)
+    assert header.held_bytes == picture.held_bytes
+
+
+@pytest.mark.parametrize("background", ["black", "#777", "red"])
+@pytest.mark.parametrize("alpha", ["flatten", "keep"])
+@pytest.mark.parametrize("name", [*(name for name in HEADERS if "alpha" in name), "grey key"])
+def test_header_tells_the_channels_on_a_background(
+    tmp_path: Path, name: str, background: str, alpha: str
+) -> None:
+    path = tmp_path / "picture"
+    path.write_bytes(HEADERS.get(name, encoded(GREY, "PNG", transparency=int(GREY[0, 0]))))
+    options = ReadOptions(background=background, alpha=alpha)
+    assert read_shape(path, options) == read_image(path, options).shape[1:]
 
 
 @pytest.mark.parametrize("name", ["RGB", "alpha", "turned 5 PNG", "turned 6 JPEG", "WebP"])

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from cnncli.errors import FileProblem
-from cnncli.io.images import read_bytes, read_shape
+from cnncli.io.image_headers import read_shape
+from cnncli.io.images import read_bytes
 from tests.support.picturefiles import OPTIONS, RANDOM, encoded, refusal
 
 

@@ -12,7 +12,8 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 from cnncli.errors import OptionError
-from cnncli.io.images import read_bytes, read_shape
+from cnncli.io.image_headers import read_shape
+from cnncli.io.images import read_bytes
 from cnncli.io.read_options import ReadOptions
 from cnncli.io.samples import CMYK_NOTE
 from tests.support.crafted import png, png_chunk, tiff

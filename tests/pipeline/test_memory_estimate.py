@@ -190,6 +190,35 @@ memory_estimate.check_memory = pillow_reader.check_memory = note
 """
 
 
+@pytest.mark.parametrize(
+    ("mode", "decoding", "working"),
+    [("RGB", 8, 20), ("L", 2, 6), ("I;16", 4, 9), ("RGBA", 24, 30), ("int16", 14, 20)],
+)
+def test_a_dry_run_refuses_what_a_run_refuses(mode: str, decoding: int, working: int) -> None:
+    name = "big.npy" if mode == "int16" else "big.png"
+    if mode == "int16":
+        np.save(name, np.zeros((1100, 1100, 3), np.int16))
+    else:
+        big(name, mode, 1100)
+    words = ("pad", name, "--padding", "800", "-o", "y.png", "--depth", "8", "--jobs", "2")
+    limits = (f"{decoding}MB", f"{working}MB")
+    for limit, what in zip(limits, ("the picture", "pad"), strict=True):
+        error = refused_untouched(*words, "--max-memory", limit)
+        assert f"'{name}': {what} needs about" in error
+        dry = run_cli(*words, "--max-memory", limit, "--dry-run", code=1).stderr
+        assert dry.startswith(error), (dry, error)
+    run_cli(*words, "--dry-run")
+
+
+def test_a_dry_run_counts_the_channels_of_a_coloured_background() -> None:
+    levels = RANDOM.integers(0, 256, (20, 24, 2), np.uint8)
+    Image.fromarray(levels).save("grey.png")
+    words = ("conv", "grey.png", "-f", "edge", "-o", "maps/", "--background", "red")
+    dry = run_cli(*words, "--dry-run").stdout
+    run_cli(*words)
+    assert sorted(re.findall(r"maps/[\w.-]+", dry)) == sorted(map(str, Path("maps").iterdir()))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("case", [*READING, *WRITING])
 def test_estimates_are_about_what_it_takes(case: str) -> None:

@@ -16,7 +16,7 @@ ELSEWHERE = {
     "batch/test_report.py": "pipeline/written_file",
     "batch/test_worker_pool.py": "batch/worker pipeline/job pipeline/process",
     "batch/test_sources.py": "batch/listing",
-    "cli/test_batch.py": "batch/run",
+    "cli/test_batch.py": "batch/dry_run batch/run",
     "cli/test_compare.py": "compare/report compare/run",
     "cli/test_compare_networks.py": (
         "compare/layer_causes compare/network_causes compare/network_walk compare/networks "
@@ -42,6 +42,7 @@ ELSEWHERE = {
     "filters/test_builtins.py": "filters/kernels",
     "filters/test_filter.py": "filters/files",
     "io/test_atomic.py": "system/files",
+    "io/test_image_headers.py": "io/decoding_memory",
     "io/test_images.py": "io/read_options",
     "io/test_npy.py": "io/npz io/regular_files",
     "io/test_pillow_reader.py": "io/deep_samples io/frames io/samples",
