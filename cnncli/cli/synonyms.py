@@ -331,11 +331,15 @@ def meant_value(value: str, choices: Sequence[str]) -> str | None:
 
 
 def meant_or_like(value: str, choices: Sequence[str]) -> str | None:
-    """Return what `meant_value` does, else the choice that a mistyped word is most like.
+    """Return what `meant_value` does, else the choice whose words a mistyped one is most like.
 
     Examples
     --------
     >>> meant_or_like("reflekt", ("zeros", "reflect"))
     'reflect'
+    >>> meant_or_like("avg2", ("max", "average"))
+    'average'
     """
-    return meant_value(value, choices) or next(iter(nearest(value, choices)), None)
+    words = [word for choice in choices for word in VALUES.get(choice, "").split()]
+    like = next(iter(nearest(value, [*choices, *words])), value)
+    return meant_value(value, choices) or meant_value(like, choices)
