@@ -109,7 +109,7 @@ class CommandGroup(LazyGroup):
         """Run a command line and leave with its exit code."""
         arguments = list(sys.argv[1:] if args is None else args)
         signals.begin()
-        extra.setdefault("obj", shlex.join(["cnncli", *map(hide_secrets, arguments)]))
+        extra.setdefault("obj", ("cnncli", *map(hide_secrets, arguments)))
         try:
             code = super().main(arguments, prog_name or "cnncli", complete_var, False, **extra)
             # A full disk or a closed pipe is an error here, and not at the interpreter's exit.
@@ -207,9 +207,15 @@ def _one_line(text: str) -> str:
     return printable(" ".join(text.splitlines()))
 
 
+def typed_words() -> tuple[str, ...]:
+    """Return the words of the command line, without what may be secret."""
+    words: tuple[str, ...] = click.get_current_context().obj
+    return words
+
+
 def typed_command() -> str:
     """Return the command line as typed, without what may be secret."""
-    return str(click.get_current_context().obj)
+    return shlex.join(typed_words())
 
 
 def start_work() -> None:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import shlex
-
 import click
 
 from cnncli.cli.batch import run_batch
 from cnncli.cli.command import Command
-from cnncli.cli.group import tell, typed_command
+from cnncli.cli.group import tell, typed_words
 from cnncli.cli.layer import conv_layer, pool_layer
 from cnncli.cli.layer_options import ConvOptions, PadOptions, PoolOptions
 from cnncli.cli.options import BatchOptions, FilterResultOptions, PictureOptions, ResultOptions
@@ -69,7 +67,7 @@ def conv(
     from cnncli.network.model import Model
 
     convolution = conv_layer(layer, (*batch.images, *filter(None, [batch.files_from])))
-    note = second_filter_note(shlex.split(typed_command()), batch.images)
+    note = second_filter_note(typed_words(), batch.images)
     if note and not results.quiet:
         tell(f"note: {note}")
     return run_batch(Model.of_layer(convolution), images, batch, results)
