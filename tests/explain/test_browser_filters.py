@@ -72,7 +72,6 @@ def test_below_a_map_stands_the_filter_that_made_it(tab: Any) -> None:
 def test_arrow_keys_go_from_kernel_to_kernel(tab: Any) -> None:
     kernels = tab.locator("[data-layer='conv3'] .kernels button")
     assert kernels.count() == 12
-    assert tab.text_content("[data-layer='conv3'] .kernels .dim") == "12 of 16"
     kernels.first.focus()
     tab.keyboard.press("ArrowRight")
     settle(tab)

@@ -164,6 +164,7 @@ function drawBody(layer) {
   drawMapFilter(layer);
   if (card.strip?.dataset.made !== stripKey(layer)) renewStrip(layer);
   if (card.strip) drawStrip(layer);
+  drawWholeButton(card.whole, "maps", layer, fewMaps(layer), layer.pictures.length);
 }
 
 function fillBody(layer) {
@@ -180,7 +181,8 @@ function fillBody(layer) {
   card.facts = element("div", { class: "facts" });
   [card.lit, card.send] = ["lit-text", "send-text"].map((name) => element("p", { class: name }));
   card.order = element("p", { class: "order dim" });
-  card.rest = element("div", { class: "rest" }, card.facts, card.order);
+  card.whole = wholeButton("maps", layer);
+  card.rest = element("div", { class: "rest" }, card.facts, card.order, card.whole);
   card.caption = element("figcaption", {}, card.bar, card.range);
   card.filter = makeMapFilter(layer);
   card.body.append(element("figure", { class: "map-figure" }, card.large, card.caption, card.filter), card.rest);
@@ -192,7 +194,7 @@ function fillBody(layer) {
 function renewStrip(layer) {
   layer.card.strip?.remove();
   layer.card.strip = layer.pictures.length > 1 ? makeStrip(layer) : null;
-  if (layer.card.strip) layer.card.rest.append(layer.card.strip);
+  if (layer.card.strip) layer.card.whole.before(layer.card.strip);
 }
 
 /** Whether it has the unit: while a question is asked no layer has. */

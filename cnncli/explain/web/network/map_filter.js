@@ -38,7 +38,7 @@ function makeMapFilter(layer) {
     apply({ maps: { [maker.name]: pictureIndex(maker, channel) } });
     goToLayer(maker.name);
   });
-  return element("div", { class: "map-filter" }, element("p"), before, kernels, element("div"));
+  return element("div", { class: "map-filter" }, element("p"), before, kernels, wholeButton("kernels", layer), element("div"));
 }
 
 /** The first channel of the map that is shown large. */
@@ -56,15 +56,15 @@ function drawMapFilter(layer) {
   const { weights, bias } = maker.settings;
   const { kernel } = state;
   const depth = kernel?.layer === layer.name && kernel.channel === channel ? kernel.depth : null;
-  const key = [weights, bias, maker, channel, depth];
+  const key = [weights, bias, maker, channel, depth, isWhole("kernels", layer)];
   if (filterKeys.get(panel)?.every((value, index) => value === key[index])) return;
   filterKeys.set(panel, key);
-  const [told, before, kernels, numbers] = panel.children;
+  const [told, before, kernels, whole, numbers] = panel.children;
   const isOwn = maker === layer;
   before.hidden = isOwn;
-  kernels.hidden = numbers.hidden = !isOwn;
+  kernels.hidden = whole.hidden = numbers.hidden = !isOwn;
   if (isOwn) {
-    drawOwnFilter(layer, channel, depth, [told, kernels, numbers]);
+    drawOwnFilter(layer, channel, depth, [told, kernels, whole, numbers]);
     return;
   }
   setText(told, "The filter behind this map:");
@@ -88,7 +88,7 @@ function kernelsBySize(arithmetic, channel) {
 }
 
 /** Draw the filter that made a channel of its layer; `depth` is the kernel in numbers, null for the largest. */
-function drawOwnFilter(layer, channel, depth, [told, list, numbers]) {
+function drawOwnFilter(layer, channel, depth, [told, list, whole, numbers]) {
   const arithmetic = layerArithmetic(layer);
   const source = byName.get(layer.inputs[0]);
   const kernels = kernelsBySize(arithmetic, channel);
@@ -104,11 +104,15 @@ function drawOwnFilter(layer, channel, depth, [told, list, numbers]) {
   const size = `${arithmetic.layer.kernel.join(" × ")} weights${each}; bias ${bias}.`;
   const rest = document.createTextNode(` ${[does, size].filter(Boolean).join(" ")}`);
   renew(told, element("b", { text: `Made by ${filterName(layer, channel)}.` }), rest);
-  const listed = kernels.slice(0, LISTED_KERNELS);
+  const listed = isWhole("kernels", layer) ? kernels : kernels.slice(0, LISTED_KERNELS);
   if (!listed.includes(chosen)) listed[listed.length - 1] = chosen;
   list.hidden = !isBank;
   replaceItems(list, isBank ? listed.map((kernel) => kernelButton(kernel, source, most, kernel === chosen)) : []);
-  if (listed.length < kernels.length) list.append(element("span", { class: "dim", text: `${listed.length} of ${kernels.length}` }));
+  if (isBank) {
+    list.dataset.chosen = "";
+    scrollToChosen(list, list.querySelector("[aria-pressed='true']"), chosen.depth);
+  }
+  drawWholeButton(whole, "kernels", layer, LISTED_KERNELS, kernels.length);
   const title = isBank ? `for ${sourceText(source, chosen.channel)}` : "";
   const isListed = arithmetic.layer.kernel[1] <= WIDEST_NUMBERS;
   const make = (i, j) => element("span", { text: numberAmong(chosen.rows[i][j], most) });

@@ -28,7 +28,7 @@ let labels = new Map();
  * and of a unit with a window the chosen input channel: null for the strongest. `against` is the map of scores
  * that the chosen one is compared with: null for the highest other one. `scale` is "layer" or
  * "map": what has one scale of colours. `open` tells by name which cards are open: the trail opens those
- * that it comes to. With `gradients` maps show those of the unit, and `cell`, { layer, channel, at }, is the one
+ * that it comes to; `whole` tells by list, such as "maps conv1" or "kernels conv1", which are shown whole. With `gradients` maps show those of the unit, and `cell`, { layer, channel, at }, is the one
  * of which the page tells who sends it: null for that before the unit on the trail. `kernel`, { layer, channel, depth },
  * tells which of its input channels has its weights listed for that map: null for that with the largest gradient. Only
  * `apply` changes it. `ofScore` tells whether gradients of a probability are those of the score before it: null where
@@ -45,6 +45,7 @@ const state = {
   maps: {},
   scale: "layer",
   open: {},
+  whole: {},
   gradients: Boolean(pageData.gradients),
   ofScore: null,
   cell: pageData.gradients ?? null,
@@ -64,13 +65,13 @@ function firstMap(layer) {
  * Change the unit, a layer's large map, or the network: the one way in, for clicks, keys and tests.
  *
  * `unit` is { layer, map, at: [row, column] }, map counting all maps of the layer; `channel`, `block`,
- * `scale`, `open`, `quiz`, `against`, `gradients`, `ofScore`, `cell` and `kernel` are as in `state`. `layers` has fields of settings by layer, such as
+ * `scale`, `open`, `whole`, `quiz`, `against`, `gradients`, `ofScore`, `cell` and `kernel` are as in `state`. `layers` has fields of settings by layer, such as
  * { conv1: { stride: [2, 2], off: [3] } }, and `input` is another input: of a network that the page
  * computes; `specs` are other layers altogether, see network/live.js. While a question of the quiz is open
- * only `maps` change. Resolves when all is drawn.
+ * only `maps` and `whole` change. Resolves when all is drawn.
  */
 function apply(wanted) {
-  const held = allowedChanges(wanted, ["maps"]);
+  const held = allowedChanges(wanted, ["maps", "whole"]);
   if (held.specs || (held.unit && held.unit.layer !== state.unit.layer)) leaveEditor();
   const { unit, maps, channel, scale, open, quiz = state.quiz, layers: changes, input, specs } = held;
   const { gradients: isOn = state.gradients, cell = state.cell, against = state.against, kernel = state.kernel } = held;
@@ -100,6 +101,7 @@ function apply(wanted) {
     state.open[cell.layer] = true;
   }
   Object.assign(state.open, open);
+  Object.assign(state.whole, held.whole);
   if (input) state.input = input;
   if (changes || input || specs) return recompute({ specs, changes, input }).then(allDrawn);
   draw(trail);

@@ -4,10 +4,33 @@
 /** Of more maps a strip shows those that contribute most. */
 const LISTED_MAPS = 64;
 
+/** Whether a list of a layer, its "maps" or its "kernels", is shown whole. */
+function isWhole(list, { name }) {
+  return Boolean(state.whole[`${list} ${name}`]);
+}
+
+/** A button that shows a list of a layer whole, or only the first of it again. */
+function wholeButton(list, layer) {
+  const click = () => apply({ whole: { [`${list} ${layer.name}`]: !isWhole(list, layer) } });
+  return element("button", { type: "button", class: "quiet", click });
+}
+
+/** Let that button tell what it does, where the list has more than a `few`. */
+function drawWholeButton(button, list, layer, few, all) {
+  button.hidden = all <= few;
+  setText(button, isWhole(list, layer) ? `Show only ${few} ${list}` : `Show all ${all} ${list}`);
+}
+
+/** How many maps a strip shows that is not shown whole. */
+function fewMaps(layer) {
+  return layer.largest.length || LISTED_MAPS;
+}
+
 /** The pictures of a strip: all, or of many scores the largest, largest first. */
 function stripOrder(layer) {
   const all = layer.pictures.map((_, index) => index);
   if (!layer.largest.length || all.length <= layer.largest.length) return all;
+  if (isWhole("maps", layer)) return largestScores(layer.pictures.map(({ channels }) => layer.planes[channels[0]][0]));
   const places = new Map(layer.pictures.map((picture, index) => [picture.index, index]));
   return layer.largest.map((index) => places.get(index)).filter((index) => index !== undefined);
 }
@@ -42,7 +65,7 @@ function scoreText(layer, index) {
 
 /** What a strip is made for: another number of maps, or maps of one cell, need another one. */
 function stripKey(layer) {
-  return `${stripOrder(layer).length} ${isSingle(layer)}`;
+  return [stripOrder(layer).length, isSingle(layer), isWhole("maps", layer)].join();
 }
 
 function makeStrip(layer) {
@@ -57,7 +80,7 @@ function makeStrip(layer) {
     strip.append(element("p", { class: "largest" }), ends);
   }
   strip.dataset.made = stripKey(layer);
-  const count = scores ? length : Math.min(length, LISTED_MAPS);
+  const count = scores || isWhole("maps", layer) ? length : Math.min(length, LISTED_MAPS);
   // Beyond those that are listed is a place for the chosen one.
   const places = Math.min(count + 1, length);
   strip.append(...Array.from({ length: places }, () => mapButton(layer, scores)));
@@ -173,5 +196,5 @@ function sortedMaps(layer, shares) {
   // Sums may be infinite, so they are compared, not subtracted.
   const sorted = stripOrder(layer).sort((a, b) => (ranks[b] > ranks[a]) - (ranks[b] < ranks[a]));
   const large = state.maps[layer.name];
-  return sorted.filter((index, place) => place < LISTED_MAPS || index === large);
+  return sorted.filter((index, place) => isWhole("maps", layer) || place < LISTED_MAPS || index === large);
 }
