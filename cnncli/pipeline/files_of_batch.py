@@ -87,19 +87,21 @@ class OutputClaims:
     """
 
     def __init__(self) -> None:
-        self._owners: dict[int, Source] = {}
-        """By 64 bits of the file's real name."""
+        self._owners: dict[int, tuple[int, str]] = {}
+        """By 64 bits of the file's real name: 64 bits of the image, and what errors name it. The
+        images themselves would take twice the memory."""
 
     def claim(self, source: Source, files: Sequence[OutFile]) -> None:
         """Refuse a file that another image was given; the rest is this image's from now on."""
+        image = hash64(source), str(source)
         for file in files:
             if file.path is None or is_device(file.path):
                 continue
             name = file.path.text if isinstance(file.path, Url) else os.path.realpath(file.path)
-            owner = self._owners.setdefault(hash64(name), source)
-            if owner != source:
+            owner = self._owners.setdefault(hash64(name), image)
+            if owner != image:
                 raise OptionError(
-                    f"would hold both {owner} and {source}",
+                    f"would hold both {owner[1]} and {source}",
                     path=file.path,
                     hint="a template such as 'out/{dir}/{name}-{map:03d}.png'",
                 )
