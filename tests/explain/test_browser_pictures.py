@@ -331,22 +331,65 @@ def test_the_pad_takes_keys(show: Opener) -> None:
     for key in ("ArrowRight", "ArrowDown", "Space", "Shift+ArrowDown", "Shift+ArrowRight"):
         tab.keyboard.press(key)
     after = check_state(tab, layer)
-    painted = [(1, 1), (2, 1), (2, 2)]
+    # They begin in the middle.
+    painted = [(5, 5), (6, 5), (6, 6)]
     assert all(after[at] == 1 for at in painted)
     before[tuple(zip(*painted, strict=True))] = 1
     np.testing.assert_array_equal(after, before)
-    assert tab.text_content("#own-pad [role=status]") == "row 2, column 2: 1"
+    assert tab.text_content("#own-pad [role=status]") == "row 6, column 6: 1"
     # The cell of the keys has a field for its value.
     tab.fill("[aria-label='Value on the pad, grey']", "1/3")
-    assert check_state(tab, layer)[2, 2] == np.float32(1 / 3)
+    assert check_state(tab, layer)[6, 6] == np.float32(1 / 3)
     tab.fill("[aria-label='Value on the pad, grey']", "1.5")
-    assert check_state(tab, layer)[2, 2] == np.float32(1 / 3)
+    assert check_state(tab, layer)[6, 6] == np.float32(1 / 3)
     # Inks are one tab stop with arrows inside.
     tab.focus("#own-pad [aria-label=Ink] [tabindex='0']")
     tab.keyboard.press("ArrowRight")
     tab.focus(".pad canvas")
     tab.keyboard.press("Enter")
-    assert check_state(tab, layer)[2, 2] == 0
+    assert check_state(tab, layer)[6, 6] == 0
+
+
+OUTLINED = """{
+    const canvas = document.querySelector(".pad canvas");
+    const copy = new OffscreenCanvas(canvas.width, canvas.height);
+    const context = copy.getContext("2d", { willReadFrequently: true });
+    context.fillStyle = themeColours().window;
+    context.fillRect(0, 0, 1, 1);
+    const colour = context.getImageData(0, 0, 1, 1).data.join();
+    context.drawImage(canvas, 0, 0);
+    const side = canvas.width / 8;
+    const left = (row, col) => context.getImageData(col * side, (row + 0.5) * side, 3, 1).data;
+    const cells = Array.from({ length: 64 }, (_, cell) => [cell >> 3, cell % 8]);
+    cells.filter((cell) => left(...cell).join().includes(colour)).map(String);
+}"""
+"""The pixels on the pad whose left edge has the colour of the window's outline."""
+
+
+def test_the_pad_outlines_the_pixel_that_keys_paint_and_none_for_the_mouse(show: Opener) -> None:
+    tab, _ = digits_page(show)
+    # The button was clicked: no key was pressed.
+    assert tab.evaluate("document.activeElement === document.querySelector('.pad canvas')")
+    assert tab.evaluate(OUTLINED) == []
+    tab.keyboard.press("ArrowRight")
+    settle(tab)
+    assert "4,5" in tab.evaluate(OUTLINED)
+    box = tab.locator(".pad canvas").bounding_box()
+    tab.mouse.click(box["x"] + box["width"] * 2.5 / 8, box["y"] + box["height"] * 1.5 / 8)
+    settle(tab)
+    assert tab.evaluate(OUTLINED) == []
+    # A field changes the pixel that was drawn last; keys go on from there.
+    tab.focus("[aria-label='Value on the pad, grey']")
+    settle(tab)
+    assert "1,2" in tab.evaluate(OUTLINED)
+    tab.keyboard.press("Shift+Tab")
+    settle(tab)
+    assert tab.evaluate(OUTLINED) == []
+    tab.focus("#own-pen")
+    tab.keyboard.press("Enter")
+    tab.keyboard.press("Enter")
+    settle(tab)
+    assert "1,2" in tab.evaluate(OUTLINED)
 
 
 @pytest.mark.parametrize("width", [360])
@@ -370,7 +413,7 @@ def test_colour_inputs_take_colours_and_large_ones_no_pad(show: Opener, tmp_path
     tab.click("#own-pad button >> text=blue")
     tab.focus(".pad canvas")
     tab.keyboard.press("Space")
-    assert [plane[0] for plane in tab.evaluate(PLANES)] == [0, 0, 1]
+    assert [plane[4 * 8 + 4] for plane in tab.evaluate(PLANES)] == [0, 0, 1]
     opened(tab, photo_file(tmp_path, (65, 40)))
     assert not tab.is_visible("#own-pen") and not tab.is_visible("#own-pad")
 

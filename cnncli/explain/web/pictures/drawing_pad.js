@@ -27,7 +27,7 @@ function canDraw({ size, range }) {
 
 /** Make the pad that the button `pen` opens; returns a function that shows the state. */
 function startPad(target, { pen, pad }) {
-  const view = { ink: 1, brush: 0.75, cell: [0, 0], drawing: null };
+  const view = { ink: 1, brush: 0.75, cell: null, byKeys: false, drawing: null };
   const canvas = element("canvas", { tabindex: "0", role: "application", "aria-label": "Drawing pad. Arrow keys move the cell, Space paints it." });
   const said = element("p", { class: "hidden", role: "status" });
   const fields = padFields(target, view, () => redraw());
@@ -61,7 +61,7 @@ function startPad(target, { pen, pad }) {
     if (view.drawing?.planes !== input.planes) {
       view.drawing = new Drawing(input.size, input.planes, padInks(input).map(([, values]) => values), input.range);
       view.drawing.planes = input.planes;
-      view.cell = padCell(view.cell, view.drawing);
+      view.cell = padCell(view.cell ?? input.size.map((side) => side / 2), view.drawing);
     }
     redraw();
   };
@@ -149,7 +149,7 @@ function startStrokes(canvas, view, target, redraw) {
   canvas.addEventListener("pointerdown", (event) => {
     if (pointer !== null) return;
     canvas.setPointerCapture(event.pointerId);
-    [pointer, last] = [event.pointerId, null];
+    [pointer, last, view.byKeys] = [event.pointerId, null, false];
     strokeTo([placeOf(event)]);
   });
   canvas.addEventListener("pointermove", (event) => {
@@ -172,11 +172,15 @@ function padCell([row, col], { height, width }) {
 /** Keys: arrows move a cell, with Shift they paint on their way; Space and Enter paint it. */
 function startPadKeys(canvas, view, target, say) {
   const steps = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
+  canvas.addEventListener("focus", () => {
+    view.byKeys = canvas.matches(":focus-visible");
+  });
   canvas.addEventListener("keydown", (event) => {
     const step = steps[event.key];
     const paints = event.key === " " || event.key === "Enter";
     if (!step && !paints) return;
     event.preventDefault();
+    view.byKeys = true;
     const { drawing } = view;
     if (step) view.cell = padCell([view.cell[0] + step[0], view.cell[1] + step[1]], drawing);
     const [row, col] = view.cell;
@@ -189,8 +193,8 @@ function startPadKeys(canvas, view, target, say) {
   });
 }
 
-/** The dots of the drawing, lines between its pixels, and the cell of the keys. */
-function drawPad(canvas, { drawing, cell }) {
+/** The dots of the drawing, lines between its pixels, and the cell that keys paint or a field changes, while one does. */
+function drawPad(canvas, { drawing, cell, byKeys }) {
   const { height, width, lo, hi } = drawing;
   const dots = cellPicture(height * DOTS, width * DOTS, (r, c) => cellColour(drawing.dot(r, c), { lo, hi }, null));
   const room = Math.min(PAD_SIDE, canvas.parentElement.clientWidth || PAD_SIDE);
@@ -199,13 +203,14 @@ function drawPad(canvas, { drawing, cell }) {
   drawCells(context, dots, size / DOTS);
   const colours = themeColours();
   if (size >= 8) drawGridLines(context, height, width, size);
-  if (canvas.closest(".pad-box").contains(document.activeElement)) {
+  const { activeElement } = document;
+  if (activeElement === canvas ? byKeys : activeElement.matches(".pad-fields input")) {
     outlineCells(context, [cell[0], cell[1], cell[0] + 1, cell[1] + 1], size, colours.window, colours.halo);
   }
 }
 
 function drawGridLines(context, height, width, size) {
-  context.strokeStyle = "rgb(128 128 128 / 0.45)";
+  context.strokeStyle = "rgb(128 128 128 / 0.7)";
   context.lineWidth = 1;
   context.beginPath();
   for (let row = 1; row < height; row += 1) {
