@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import re
+import shlex
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
@@ -16,6 +18,9 @@ NARROW: Final = 70
 
 BESIDE: Final = 9
 """The longest option or command there that still has its text beside it."""
+
+_FOR_EACH_FILTER: Final = ' One for each filter: --bias "0.1 0.2".'
+_SHORT_WITH_EQUALS: Final = re.compile(r"(-[qrv]*([a-z]))=(.*)", re.DOTALL)
 
 
 class HelpFormatter(click.HelpFormatter):
@@ -116,29 +121,45 @@ class HelpfulCommand(click.Command):
         return f"Option {name!r} needs a value: {param.make_metavar(ctx)}. {_said(param)}"
 
     def make_parser(self, ctx: click.Context) -> Any:
-        """Return click's parser, which refuses a second --output."""
+        """Return click's parser, which refuses options of one value that are given twice."""
         parser = super().make_parser(ctx)
         parse = parser.parse_args
 
         def parse_once(args: list[str]) -> tuple[dict[str, Any], list[str], list[click.Parameter]]:
             values, rest, order = parse(args)
-            several = sum(param.name == "output" for param in order) > 1
-            if several and not ctx.resilient_parsing:
-                raise click.UsageError("--output must be given once, got it several times.", ctx)
+            once = [param for param in order if _takes_one_value(param)]
+            again = next((param for at, param in enumerate(once) if param in once[:at]), None)
+            if again is not None and not ctx.resilient_parsing:
+                name = again.opts[-1]
+                more = _FOR_EACH_FILTER if name == "--bias" else ""
+                message = f"{name} must be given once, got it several times.{more}"
+                raise click.BadOptionUsage(name, message, ctx)
             return values, rest, order
 
         parser.parse_args = parse_once  # type: ignore[method-assign]
         return parser
 
     def _refuse_one_dash(self, ctx: click.Context, words: Sequence[str]) -> None:
-        """Refuse ``-filter``, as ImageMagick has it, which would be read as ``-f ilter``."""
-        known = {flag for param in self.get_params(ctx) for flag in param.opts if flag[:2] == "--"}
+        """Refuse ``-filter`` and ``-f=edge``, which would be read as ``ilter`` and ``=edge``."""
+        known = {flag: param for param in self.get_params(ctx) for flag in param.opts}
         for word in words:
             if word == "--":
                 return
             typed = word.partition("=")[0]
             if len(typed) > 2 and f"-{typed}" in known:
                 raise click.NoSuchOption(typed, ctx=ctx, possibilities=[f"-{typed}"])
+            equals = _SHORT_WITH_EQUALS.fullmatch(word)
+            option = known.get(f"-{equals[2]}") if equals else None
+            if equals and option:
+                use = f"its value without =: {shlex.join((equals[1], equals[3]))}"
+                use = "no value" if getattr(option, "is_flag", False) else use
+                raise click.BadOptionUsage(f"-{equals[2]}", f"{equals[1]} takes {use}.", ctx)
+
+
+def _takes_one_value(param: click.Parameter) -> bool:
+    """Whether a second value of an option would replace the first."""
+    is_one = isinstance(param, click.Option) and not (param.multiple or param.count)
+    return is_one and not getattr(param, "is_flag", False)
 
 
 def _has_loose_numbers(words: Sequence[str]) -> bool:

@@ -185,3 +185,13 @@ def test_exit_codes_of_the_documentation_are_those_that_there_are() -> None:
     assert told == sorted({0, BROKEN_PIPE, *own, *(128 + number for number in STOPS)})
     said = " ".join(run_cli("--help").stdout.split("Exit codes: ")[1].split())
     assert [int(code) for code in re.findall(r"(?:^|; )(\d+) ", said)] == [0, 1, 2, 130]
+
+
+@pytest.mark.parametrize("words", LEAVES, ids=" ".join)
+def test_no_second_value_replaces_the_first(words: tuple[str, ...]) -> None:
+    for option in options_of(words):
+        name = option.opts[-1]
+        typed = [name] + ["1"] * (not option.is_flag)
+        said = CliRunner().invoke(cli, [*words, *typed, *typed]).stderr
+        is_refused = f"error: {name} must be given once, got it several times." in said
+        assert is_refused is not (option.is_flag or option.multiple), name

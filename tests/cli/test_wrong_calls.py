@@ -128,6 +128,14 @@ CALLS = [
      "8x8x16", "8 is no multiple of 16 channels: no size fits"),
     ("run sixteen.toml a.png", 2, "'a.png': layer fc: its matrix takes 16 values (1x1x16)",
      "one value a channel: a global pool before it may be missing"),
+    ("conv a.png -f edge -o=y.png", 2, "-o takes its value without =: -o y.png.", ""),
+    ("conv a.png -f=edge", 2, "-f takes its value without =: -f edge.", ""),
+    ("conv a.png -f edge -rqj=2", 2, "-rqj takes its value without =: -rqj 2.", ""),
+    ("conv a.png -f edge '-qo=a b.png'", 2, "-qo takes its value without =: -qo 'a b.png'.", ""),
+    ("filters export edge -o=y.npy", 2, "-o takes its value without =: -o y.npy.", ""),
+    ("conv a.png -f edge -q=1", 2, "-q takes no value.", ""),
+    ("conv a.png -f edge --bias 1 -f box --bias 2", 2, "--bias must be given once, got it several "
+     "times. One for each filter: --bias \"0.1 0.2\".", ""),
 ]  # fmt: skip
 
 
