@@ -114,7 +114,8 @@ function fillSharesPanel(unit) {
   const isElsewhere = end.layer === "input" && end.at[0] * shape[1] + end.at[1] !== best;
   const other = isElsewhere ? ` That is by all ways together; the trail, the strongest step at each layer, ends at row ${end.at[0]}, column ${end.at[1]}.` : "";
   const most = `${rule} Most: ${place}, ${signedText(shares[best])}.${other}`;
-  byId("looked-text").textContent = shares[best] ? most : `No pixel changes ${gradientName(told)}.`;
+  const stops = view.trail.map((step) => reluText(unitText(step.unit), byName.get(step.unit.layer).settings?.activation, sumBefore(step.made)));
+  byId("looked-text").textContent = shares[best] ? most : `No pixel changes ${gradientName(told)}.${stops.find(Boolean) ?? ""}`;
   byId("looked-picture").hidden = !shares[best];
   drawPixelShares(byId("looked-picture"), told, LOOKED_SIZE);
 }

@@ -195,7 +195,7 @@ function ruleText(layer, made) {
   if (op === "pad" && made.isBorder) return `The border copies a cell of the input (${padMode}).`;
   if (op in PLACES) return "One value of an input, as it is.";
   const rules = {
-    activation: formula,
+    activation: formula && formula + reluText("It", activation, sumBefore(made)),
     softmax: activation && `${formula.slice(0, -1)}, ${over}.`,
     batchnorm: `${norm}, with the mean and variance of training.`,
     "instance-norm": `${norm}, with the mean and variance of ${own}.`,
@@ -216,6 +216,11 @@ function ruleText(layer, made) {
     min: "The smallest of its inputs.",
   };
   return rules[op];
+}
+
+/** What the activation of a layer, or a layer that is one, is computed of. */
+function sumBefore({ step, reads }) {
+  return step ? step.total : reads?.[0]?.value;
 }
 
 const REDUCE_RULES = {

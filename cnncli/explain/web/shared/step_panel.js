@@ -28,7 +28,8 @@ function sentenceOf(subject) {
   const pads = cells.filter((cell) => cell.pad).length;
   const all = cells.length;
   const { layer } = subject.arithmetic;
-  if (layer.op === "conv-transpose") return transposedSentence(step);
+  const relu = subject.isHidden ? "" : reluText("It", layer.activation, step.total);
+  if (layer.op === "conv-transpose") return transposedSentence(step) + relu;
   if (layer.op === "pool") return poolSentence(subject, all, pads);
   const across = step.blocks.length > 1 ? ` in each of ${step.blocks.length} channels` : "";
   let text =
@@ -39,7 +40,12 @@ function sentenceOf(subject) {
     const what = layer.padMode === "zeros" ? numberText(layer.padValue) : "copied pixels";
     text += ` ${countText(pads, "cell")} of ${all} ${pads === 1 ? "is" : "are"} padding (${what}).`;
   }
-  return subject.isHidden ? text : text + signsText(step.blocks);
+  return subject.isHidden ? text : text + signsText(step.blocks) + relu;
+}
+
+/** Why a value is 0 that relu makes of its sum, in words; "" of others. */
+function reluText(name, activation, sum) {
+  return activation === "relu" && sum < 0 ? ` ${name} is ${numberText(sum)} before relu: below 0, so relu makes it 0.` : "";
 }
 
 /** What the products of both signs add up to, in words; "" for few products or those of one sign. */
