@@ -30,7 +30,7 @@ from cnncli.io.images import Picture, read_image
 from cnncli.io.read_options import ReadOptions
 from cnncli.network.conventions import CONVENTIONS, Convention, OneLayer, by_convention
 from cnncli.render.finite_values import measure
-from cnncli.render.result_record import restore_values
+from cnncli.render.result_record import recorded_ranges, restore_values
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def compare_results(
     read : ReadOptions
     tolerance : float, optional
         Default: half a level if one is a picture of 8 or 16 bits, else 1e-5 of the largest value,
-        at least 1e-5.
+        at least 1e-5; of pictures that are read as values, half a level of each one's range.
     layer : ConvLayer or PoolLayer, optional
         What made them.
     image : Path, optional
@@ -103,7 +103,8 @@ def compare_results(
         notes += (f"note: {a.size} scores each, compared in their order",)
     levels = pictures[0].levels, pictures[1].levels
     if tolerance is None:
-        tolerance = tolerance_of(a, b, min(filter(None, levels), default=None))
+        steps = 0.0 if read.restore is None else sum(map(_widest_step, pictures))
+        tolerance = tolerance_of(a, b, min(filter(None, levels), default=None), steps)
     difference = find_difference(a, b, tolerance) if a.shape == b.shape else None
     if difference is not None and difference.equal:
         same = pictures[0].shape == pictures[1].shape
@@ -120,6 +121,12 @@ def compare_results(
     if not explanations:
         notes += (*_lossy_notes(paths), *_variety_notes(a, b))
     return Comparison(names, shapes, difference, (*explanations, *notes))
+
+
+def _widest_step(picture: Picture) -> float:
+    """Return from one level to the next, in values, what is the most of a picture's maps."""
+    ranges = recorded_ranges(picture.record)
+    return max((mapping.step(depth) for mapping, depth in ranges), default=0.0)
 
 
 def _are_scores(a: FloatArray, b: FloatArray) -> bool:
@@ -168,7 +175,10 @@ def _by_layer(
     """Say how the operation must be done for each of the results to come out."""
     if layer is None or image is None:
         return []
-    operation = Operation(layer, read_image(image, read))
+    source = read_image(image, replace(read, restore=None))
+    if source.record and read.restore is not None:
+        source = read_image(image, read)
+    operation = Operation(layer, source)
     causes = [
         find_causes(picture.values(), operation, _forms(picture, tolerance)) for picture in pictures
     ]

@@ -30,6 +30,7 @@ from cnncli.network.inner_cells import inner_cells
 from cnncli.network.layers import ConvLayer, FloatArray, ViewLayer
 from cnncli.network.passes import forward_layers, peak_bytes
 from cnncli.pipeline.files import read_source
+from cnncli.pipeline.input_notes import range_notes
 from cnncli.pipeline.job import Job
 from cnncli.pipeline.source import Source
 from cnncli.render.options import MapGroup, channel_names
@@ -216,6 +217,7 @@ def _trail(request: ExplainRequest, picture: Picture, explanation: Explanation) 
 def _notes(request: ExplainRequest, picture: Picture) -> tuple[str, ...]:
     count, shape = picture.shape[0], (1, *picture.shape[1:])
     notes = (*request.job.notes, *picture.notes, *request.job.network.notes(shape))
+    notes += range_notes(picture)
     if request.image is not None or count == 1:
         return notes
     return (*notes, f"image 0 of {count} is shown; --image N shows another")

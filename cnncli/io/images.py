@@ -87,6 +87,8 @@ class Picture:
         What the file holds beside the colours.
     mixed_scale : float
         What the pixels were divided by that the values of a luminance were made of.
+    record : dict, optional
+        What a picture says of its own making; not checked, unless it was read as values.
     """
 
     pixels: np.ndarray
@@ -97,6 +99,7 @@ class Picture:
     name: str
     photo_metadata: PhotoMetadata = PhotoMetadata()
     mixed_scale: float = 1.0
+    record: dict[str, Any] | None = None
 
     @property
     def levels(self) -> float | None:
@@ -348,7 +351,7 @@ def _read_picture(stream: BinaryIO, kind: str, options: ReadOptions, name: str) 
         colour = np.ascontiguousarray(samples.colour)[np.newaxis]
         photo_metadata = replace(samples.photo_metadata, alpha=samples.alpha)
         picture = Picture(colour, samples.scale, True, False, samples.notes, name, photo_metadata)
-    return _prepared(picture, options)
+    return _prepared(replace(picture, record=samples.record), options)
 
 
 def _restored(samples: Samples, restore: Restore, name: str) -> np.ndarray:

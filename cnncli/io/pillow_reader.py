@@ -118,7 +118,7 @@ def decode(stream: BinaryIO, kind: str, options: ReadOptions, name: str) -> Samp
     Returns
     -------
     Samples
-        With ``restore``, with what the picture says of its own making.
+        With what the picture says of its own making.
 
     Raises
     ------
@@ -290,9 +290,8 @@ def _decode(stream: BinaryIO, kind: str, options: ReadOptions, name: str) -> Sam
         if (other := _other_samples(image, stream, kind, options, page)) is not None:
             notes = resize_notes(other.colour.shape[:2], options.size, options.fit) + other.notes
             notes += frame_notes(image, _holds_pages(image)) if options.frame is None else ()
-            record = {} if options.restore is None else _record(image)
             photo_metadata = read_photo_metadata(image, other.bits)
-            return replace(other, notes=notes, record=record, photo_metadata=photo_metadata)
+            return replace(other, notes=notes, record=_record(image), photo_metadata=photo_metadata)
         layout, notes = raw_mode(image), _depth_notes(image, stream)
         white = white_of_jpeg2000(image, stream) if kind == "JPEG2000" else None
         image.load()
@@ -306,7 +305,7 @@ def _decode(stream: BinaryIO, kind: str, options: ReadOptions, name: str) -> Sam
         if options.restore is not None:
             return _with_record(samples, image, options, name)
         notes += frame_notes(image) if options.frame is None else ()
-    return replace(samples, notes=notes + samples.notes)
+        return replace(samples, notes=notes + samples.notes, record=_record(image))
 
 
 def _other_samples(

@@ -14,6 +14,7 @@ from cnncli.network.layers.base import border_of
 from cnncli.network.preparation import InputScaleLayer
 from cnncli.network.summary import unread_notes
 from cnncli.pipeline.job import Job
+from cnncli.render.result_record import recorded_ranges
 
 _BYTE, _FULL = 255, 65_535
 _FAR = 20
@@ -31,6 +32,7 @@ def notes_of(job: Job, picture: Picture) -> tuple[str, ...]:
         # Of a layer alone its output's line says it.
         *(unread_notes(job.network, picture.shape) if len(job.network.nodes) > 1 else ()),
         *white_notes(job, picture),
+        *range_notes(picture),
         *_scale_notes(job.network, picture),
         *_filter_notes(job, picture),
         *(_choices(job.network, picture) if job.verbose else ()),
@@ -47,6 +49,19 @@ def _filter_notes(job: Job, picture: Picture) -> tuple[str, ...]:
         return ()
     name = layer.filter.name
     return (f"filter {name} of {rows}x{columns} covers the whole image: it may be no filter",)
+
+
+def range_notes(picture: Picture) -> tuple[str, ...]:
+    """Say that a picture of ours stands for other values than the pixels that are read."""
+    ranges = recorded_ranges(picture.record) if picture.is_picture else []
+    low = min((mapping.lo for mapping, _ in ranges), default=0.0)
+    high = max((mapping.hi for mapping, _ in ranges), default=1.0)
+    if (low, high) == (0, 1):
+        return ()
+    return (
+        f"this picture shows values of {low:.4g}..{high:.4g}, and is read as 0..1: "
+        "--as-values reads the values",
+    )
 
 
 def _scale_notes(network: Network, picture: Picture) -> tuple[str, ...]:

@@ -159,6 +159,36 @@ def restore_values(
     raise FileProblem(f"{reason}", hint=hint, path=name) from None
 
 
+def recorded_ranges(metadata: Mapping[str, Any] | None) -> list[tuple[LevelMapping, str]]:
+    """Return the ranges that a picture shows, and the depth of each; none where no values are left.
+
+    Parameters
+    ----------
+    metadata : dict, optional
+        As in `restore_values`.
+
+    Examples
+    --------
+    >>> recorded_ranges({"maps": [{"mapping": "abs", "range": [0, 2], "depth": "8"}]})
+    [(LevelMapping(kind='abs', lo=0.0, hi=2.0), '8')]
+    >>> recorded_ranges({"exact": False, "maps": []}), recorded_ranges({"maps": 5})
+    ([], [])
+    """
+    try:
+        if metadata is None or not metadata.get("exact", True) or "are_values" in metadata:
+            return []
+        return [(_mapping(item), item["depth"]) for item in _listed(metadata["maps"])]
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return []
+
+
+def _mapping(item: Any) -> LevelMapping:
+    lo, hi = (_finite(number) for number in _listed(item["range"]))
+    if item["mapping"] not in _KINDS or item["depth"] not in _DTYPES or lo > hi:
+        raise ValueError("no range")
+    return LevelMapping(item["mapping"], lo, hi)
+
+
 @dataclass(frozen=True)
 class _Entry:
     """One map of a record, checked."""
@@ -196,7 +226,6 @@ def _entry(item: Any, pixels: np.ndarray) -> _Entry:
     left, top, width, height = (_count(number) for number in _listed(item["box"]))
     zoom, depth, colormap = _count(item["zoom"]), item["depth"], item["colormap"]
     channels = tuple(_count(number) for number in _listed(item["channels"]))
-    lo, hi = (_finite(number) for number in _listed(item["range"]))
     if depth == "16" and pixels.dtype == np.uint8 and pixels.ndim == 3:
         raise FileProblem("its 16-bit colour is read as 8-bit, so the numbers are gone")
     sound = (
@@ -209,15 +238,14 @@ def _entry(item: Any, pixels: np.ndarray) -> _Entry:
         and height % zoom == 0
         and _DTYPES[depth] == pixels.dtype
         and colormap in COLORMAPS
-        and item["mapping"] in _KINDS
-        and lo <= hi
         and len(channels) in (1, 3)
     )
     if not sound:
         raise ValueError("a map that does not fit the picture")
-    mapping = LevelMapping(item["mapping"], lo, hi)
     box = PixelBox(left, top, width, height)
-    return _Entry(box, zoom, mapping, colormap, depth, channels, _count(item.get("image", 0)))
+    return _Entry(
+        box, zoom, _mapping(item), colormap, depth, channels, _count(item.get("image", 0))
+    )
 
 
 def _map_values(pixels: np.ndarray, entry: _Entry) -> np.ndarray:

@@ -199,6 +199,37 @@ def test_a_picture_of_other_values_is_told() -> None:
     run_cli("compare", "a.npy", "a.png", "--as-values", "--tolerance", most / 254)
 
 
+@pytest.mark.parametrize("depth", [8, 16])
+def test_values_of_a_picture_are_equal_to_within_half_a_level_of_its_range(depth: int) -> None:
+    run_cli("conv", "photo.png", "-f", "sobel_v", "-o", "a.npy")
+    values = np.load("a.npy")
+    for name, low in (("a.png", -5), ("b.png", -3)):
+        made = ("--range", f"{low},4", "--depth", depth, "-o", name)
+        run_cli("conv", "photo.png", "-f", "sobel_v", *made)
+        run_cli("compare", "a.npy", name, "--as-values")
+    run_cli("compare", "a.png", "b.png", "--as-values")
+    step = 9 / (2**depth - 1)
+    at = np.unravel_index(np.abs(values).argmin(), values.shape)
+    values[at] += 1.1 * step
+    np.save("far.npy", values)
+    said = run_cli("compare", "far.npy", "a.png", "--as-values", code=1).stdout
+    assert "different" in said
+
+
+def test_the_image_of_two_results_that_are_read_as_values_may_be_a_photo() -> None:
+    for name, more in (("a.png", ("--range", "-5,5")), ("b.npy", ("--flip",))):
+        run_cli("conv", "photo.png", "-f", "sobel_v", *more, "-o", name)
+    given = ("--image", "photo.png", "-f", "sobel_v", "--as-values")
+    said = run_cli("compare", "a.png", "b.npy", *given, code=1).stdout
+    assert "'b.npy' is equal to the operation if the filter is flipped" in said
+    # A result of ours is read as values here too.
+    run_cli("conv", "a.png", "-f", "sobel_v", "--as-values", "--range", "-50,50", "-o", "c.png")
+    run_cli("conv", "a.png", "-f", "sobel_v", "--as-values", "--flip", "-o", "d.npy")
+    given = ("--image", "a.png", *given[2:])
+    said = run_cli("compare", "c.png", "d.npy", *given, code=1).stdout
+    assert "'d.npy' is equal to the operation if the filter is flipped" in said
+
+
 def test_a_picture_of_other_values_does_not_explain_another_size() -> None:
     save("small.png", PIXELS[:7, :8])
     run_cli("conv", "photo.png", "-f", "sobel_v", "--range", "symmetric", "-o", "a.png")

@@ -147,3 +147,32 @@ def test_a_filter_as_large_as_the_image_is_told(
     assert ("filter picture of 20x20 covers the whole image" in told) is is_noted
     built_in = run_cli("conv", "x.png", "-f", "gaussian:size=21", "-o", "z.npy").stderr
     assert "covers the whole" not in built_in
+
+
+@pytest.mark.parametrize(
+    ("name", "made", "is_told"),
+    [
+        ("maps.png", ["--range", "symmetric"], True),
+        ("maps.tif", ["--range", "-3,2", "--depth", "16"], True),
+        ("maps.png", ["--range", "clip"], False),
+        ("maps.tif", ["--depth", "float"], False),
+        ("maps.jpg", ["--range", "symmetric"], False),
+    ],
+)
+def test_a_picture_that_remembers_a_range_is_told_to_be_read_as_a_photo(
+    name: str, made: list[str], is_told: bool
+) -> None:
+    save("x.png", PHOTO)
+    run_cli("conv", "x.png", "-f", "sobel_v", "-o", name, *made)
+    note = "--as-values reads the values"
+    Path("net.toml").write_text('[[layers]]\ntype = "pool"\n')
+    for words in (
+        ("conv", name, "-f", "edge", "-o", "c.npy"),
+        ("pool", name, "-o", "p.npy"),
+        ("run", "net.toml", name, "-o", "r.npy"),
+        ("explain", name, "-f", "edge", "--at", "0,0"),
+    ):
+        result = run_cli(*words)
+        assert (note in result.stderr + result.stdout) is is_told
+    if is_told:
+        assert note not in run_cli("pool", name, "--as-values", "-o", "z.png").stderr
