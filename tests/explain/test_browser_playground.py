@@ -12,18 +12,10 @@ import pytest
 
 from cnncli.explain.page.document import page_text
 from cnncli.explain.page.playground_data import STACK, playground_page_data
-from cnncli.io.images import read_image
-from cnncli.io.read_options import ReadOptions
-from cnncli.network.load import load_model
-from cnncli.network.passes import forward_layers
 from tests.support.browser import settle, until
-from tools.playground_picture import PICTURE
+from tests.support.playground import LAYERS, change, check_numbers, mark, open_at
 
 pytestmark = [pytest.mark.slow, pytest.mark.oracle]
-
-LAYERS = """cnncli.layers().slice(1).map(({ name, shape, planes, problem }) =>
-  ({ name, shape, problem, planes: planes.map((plane) => [...plane]) }))"""
-NETWORK = "networkText(shownCalls(), pageData.filters, shownSample() === 'gray')"
 
 
 @pytest.fixture(scope="module")
@@ -49,46 +41,6 @@ def tab(browser: Any, address: str) -> Any:
     context.close()
     assert said == []
     assert [url for url in asked if not url.startswith(("blob:", "file:"))] == []
-
-
-def open_at(page: Any, url: str) -> None:
-    # Elsewhere first: another mark alone does not load the page again.
-    page.goto("about:blank")
-    page.goto(url)
-    until(page, "document.querySelector('#stack-list li') !== null")
-    until(page, "location.hash !== ''")
-
-
-def mark(page: Any) -> str:
-    """Wait until the address names what is shown, and return its text."""
-    until(page, "addressText() === stateText()")
-    return str(page.evaluate("addressText()"))
-
-
-def change(page: Any, click: str, expected: str) -> None:
-    """Click, and wait for the layers that the address then names."""
-    page.click(click)
-    until(page, f"addressText() === {expected!r}")
-    until(page, "cnncli.layers().length === 1 + shownStack().length")
-    settle(page)
-
-
-def check_numbers(page: Any, folder: Path) -> None:
-    """Compare every value of every layer with the core, for the network that the page copies."""
-    (folder / "net.toml").write_text(page.evaluate(NETWORK), "utf-8")
-    network = load_model(folder / "net.toml").network
-    gray = page.evaluate("shownSample() === 'gray'")
-    values = read_image(PICTURE, ReadOptions(gray=gray)).values()
-    expected = dict(forward_layers(network, values, network.names))
-    layers = page.evaluate(LAYERS)
-    assert layers
-    for layer in layers:
-        assert layer["problem"] == ""
-        height, width, channels = layer["shape"]
-        found = np.reshape(layer["planes"], (channels, height, width)).transpose(1, 2, 0)
-        name = f"{layer['name']}_off" if f"{layer['name']}_off" in expected else layer["name"]
-        most = float(np.abs(expected[name]).max())
-        np.testing.assert_allclose(found, expected[name][0], rtol=0, atol=1e-5 * most)
 
 
 def test_layers_are_stacked_moved_and_removed_by_clicks(tab: Any, tmp_path: Path) -> None:
@@ -338,7 +290,7 @@ def test_fields_of_a_layer_that_was_removed_take_nothing(tab: Any) -> None:
     tab.evaluate("cnncli.apply({ unit: { layer: 'pool1', map: 0, at: [0, 0] } })")
     tab.locator("#stride-rows").scroll_into_view_if_needed()
     typed = """async () => {
-      const drawn = showStack(shownStack().slice(0, 1));
+      const drawn = showStack(newestStack().slice(0, 1));
       document.getElementById("stride-rows").focus();
       const before = document.activeElement.id;
       await drawn;

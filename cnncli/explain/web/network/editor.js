@@ -37,9 +37,7 @@ function editedInput() {
 
 /** Whether the chosen layer has fields: not the input, nor one that is made from what cannot be computed. */
 function isEditable() {
-  // Another stack may lack the layer that is still shown, or its input.
-  const input = live.specs.has(state.unit.layer) && editedInput();
-  return Boolean(input) && !input.problem;
+  return live.specs.has(state.unit.layer) && !editedInput().problem;
 }
 
 /** What the fields were made for: another layer has other ones. */
@@ -122,7 +120,7 @@ function drawEditor() {
   setText(byId("editor-title"), isInput ? "Change a layer: choose a unit of one" : `Change ${labels.get(layer)}`);
   byId("editor-fields").hidden = !isEditable();
   if (!isEditable()) return;
-  byId("editor-fields").inert = false;
+  byId("editor-fields").inert = isStackAsked();
   if (editedName !== layer) {
     editedName = layer;
     updates.length = 0;

@@ -55,7 +55,7 @@ function showsGradients() {
 
 /** Ask the worker for the gradients of the chosen unit, unless they are here; resolves when they are drawn. */
 function requestGradients(trail) {
-  if (!live || !state.gradients || !trail.length) return Promise.resolve();
+  if (!live || !state.gradients || !trail.length || isStackAsked()) return Promise.resolve();
   const unit = gradientUnit(trail[0].unit);
   if (gradients?.key === gradientKey(unit)) return Promise.resolve();
   return live.request({ unit });

@@ -21,12 +21,14 @@ function firstSpecs() {
 
 /**
  * Take over layers that were computed, all at first, later those that may have changed, and the gradients of a
- * unit. With `specs` they are the layers of another stack, which get new cards and another graph where they have
- * other names. Where another unit is chosen then, what it returns resolves when its gradients are drawn.
+ * unit. With `specs` they are the layers of another stack, which from now on is the one that the page shows; they
+ * get new cards and another graph where they have other names. Where another unit is chosen then, what it returns
+ * resolves when its gradients are drawn.
  */
 function takeLayers({ layers: records, unit, gradients }, { request: { specs }, known }) {
   // A question is about values that are not there any more. Its end draws the layers and gradients of before.
   if (records.length && isAsking()) endQuiz();
+  if (specs) takeSpecs(specs);
   takeGradients(unit, gradients);
   if (!records.length) {
     draw();
@@ -56,6 +58,18 @@ function takeLayers({ layers: records, unit, gradients }, { request: { specs }, 
   return keepInPlace(() => apply({ unit: isOtherInput ? unitAfter(there, winner) : there, block: state.block }));
 }
 
+/** Let a stack be the one that is shown and changed. */
+function takeSpecs(specs) {
+  live.shown = specs;
+  live.specs = specsByName(specs);
+  live.first = specsByName(specs);
+  renewEditor();
+}
+
+function specsByName(specs) {
+  return new Map(specs.map((spec) => [spec.name, spec]));
+}
+
 /** The cell at the same place of a map as one of a map of another size; of a layer that cannot be computed the same cell. */
 function placeIn(size, at, sizeBefore) {
   return at.map((index, axis) => (size[axis] && sizeBefore[axis] ? Math.floor(((index + 0.5) * size[axis]) / sizeBefore[axis]) : index));
@@ -69,29 +83,34 @@ function keepBefore(made, isAnew) {
 
 /**
  * Change settings of layers, such as { conv1: { stride: [2, 2] } }, or the input; all later layers follow.
- * `specs` are other layers altogether.
+ * `specs` are other layers altogether: until they are computed those of before are shown, and take no changes.
  */
-function recompute({ specs, changes = {}, input }) {
-  if (specs) {
-    live.specs = new Map(specs.map((spec) => [spec.name, spec]));
-    live.first = new Map(live.specs);
-    renewEditor();
-  }
+function recompute({ specs, changes: wanted = {}, input }) {
+  if (specs) live.asked = specs;
+  const changes = isStackAsked() ? {} : wanted;
   for (const [name, fields] of Object.entries(changes)) {
     const spec = live.specs.get(name);
     live.specs.set(name, { ...spec, settings: { ...spec.settings, ...fields } });
   }
-  const unit = state.gradients && !specs && view.trail.length ? gradientUnit(chosenUnit()) : undefined;
+  const unit = state.gradients && !isStackAsked() && view.trail.length ? gradientUnit(chosenUnit()) : undefined;
   return live.request({ changes, unit, ...(specs && { specs }), ...(input && { input }) });
+}
+
+/** Whether another stack is being computed than the one that is shown. */
+function isStackAsked() {
+  return live.asked !== live.shown;
 }
 
 /** Sends changes of a network to the worker, and hands the layers that it computed on. */
 class LiveNetwork {
   /** By name the layers as they were before settings changed, since the newest input. */
   before = new Map();
-  /** By name the layers as they are, and as the page or a stack began with them. */
+  /** By name the layers of the stack that is shown: as they are now, and as it began with them. */
   specs = null;
   first = null;
+  /** The stack that is shown and the newest one that was asked for, as they were asked for. */
+  shown = null;
+  asked = null;
   #sent = null;
   #worker = null;
   #outputs = null;
@@ -101,7 +120,7 @@ class LiveNetwork {
 
   /**
    * `receive(answer, sent)` takes what `NetworkOutputs.answer` computed, and { request, known } that it was
-   * computed from: `known` are all specs by name.
+   * computed from: `known` are all specs by name, of the stack of the request.
    */
   constructor(receive) {
     this.receive = receive;
@@ -128,19 +147,19 @@ class LiveNetwork {
   #send() {
     const [request, listeners] = [this.#waiting, this.#listeners];
     [this.#waiting, this.#listeners, this.#isBusy] = [null, [], true];
-    this.#sent = { request, listeners, known: new Map(this.specs) };
+    this.#sent = { request, listeners, known: request.specs ? specsByName(request.specs) : new Map(this.specs) };
     if (this.#worker) this.#worker.postMessage(request);
     else setTimeout(() => this.#computeHere());
   }
 
   /** Hand an answer on, null where there is none: then the page stays as it is. */
   #finish(answer) {
-    const { listeners } = this.#sent;
+    const { request, listeners } = this.#sent;
     this.#isBusy = false;
     let drawn = null;
     try {
-      // What another stack replaces is not shown any more.
-      if (answer && !this.#waiting?.specs) drawn = this.receive(answer, this.#sent);
+      if (answer) drawn = this.receive(answer, this.#sent);
+      else if (request.specs === this.asked) this.asked = this.shown;
     } finally {
       for (const resolve of listeners) resolve(drawn);
       if (this.#waiting && !this.#isBusy) this.#send();
@@ -148,11 +167,11 @@ class LiveNetwork {
   }
 
   /** Without a worker, which some browsers do not allow: the page waits while it computes. */
-  #computeHere() {
+  #computeHere(request = this.#sent.request) {
     let answer = null;
     try {
       this.#outputs ??= new NetworkOutputs();
-      answer = this.#outputs.answer(this.#sent.request);
+      answer = this.#outputs.answer(request);
     } catch (error) {
       byId("sentence").textContent = `The page cannot compute this: ${error.message}.`;
       throw error;
@@ -166,8 +185,8 @@ class LiveNetwork {
     event.preventDefault();
     this.#worker.terminate();
     this.#worker = null;
-    this.#sent.request = { ...this.#sent.request, specs: [...this.#sent.known.values()], changes: {}, input: state.input };
-    this.#computeHere();
+    const { request, known } = this.#sent;
+    this.#computeHere({ ...request, specs: [...known.values()], changes: {}, input: state.input });
   }
 }
 

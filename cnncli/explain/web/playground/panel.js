@@ -75,7 +75,7 @@ function aboutKind(text) {
 
 /** Add the layer that a text names, and go to its map; one with an own filter opens with the drawing of it. */
 async function addLayer(text) {
-  if (!(await showStack([...shownStack(), readStackLayer(text, pageData.filters)]))) return;
+  if (!(await showStack([...newestStack(), readStackLayer(text, pageData.filters)]))) return;
   layers[layers.length - 1].card.node.scrollIntoView({ block: "nearest" });
   if (text !== OWN_FILTER) return;
   byId("paint").scrollIntoView({ block: "nearest" });
@@ -98,7 +98,7 @@ function copyRow() {
 
 /** The layers as playground/commands.js takes them. */
 function shownCalls() {
-  return Array.from(live.specs.values(), ({ name, settings }) => ({ name, settings, channels: byName.get(name)?.shape[2] ?? 0 }));
+  return Array.from(live.specs.values(), ({ name, settings }) => ({ name, settings, channels: byName.get(name).shape[2] ?? 0 }));
 }
 
 function pictureHint() {
@@ -145,9 +145,9 @@ function drawStackPanel() {
   const list = byId("stack-list");
   // Not made yet, while the first layers are computed.
   if (!list) return;
-  const stack = shownStack();
-  replaceItems(list, Array.from(live.specs.values(), (spec, index) => stackItem(spec, index, stack)));
-  byId("add").disabled = stack.length >= MOST_LAYERS;
+  const specs = [...live.specs.values()];
+  replaceItems(list, specs.map((spec, index) => stackItem(spec, index, specs.length)));
+  byId("add").disabled = specs.length >= MOST_LAYERS;
   setValue(byId("sample"), state.input.channels === 3 ? "color" : "gray");
   drawPaint();
   const { layer } = state.unit;
@@ -164,16 +164,10 @@ async function goToStride() {
 }
 
 /** A layer of the list: its name, and buttons to move and remove it. */
-function stackItem({ name, settings }, index, stack) {
+function stackItem({ name, settings }, index, count) {
   const button = (key, text, label, click) =>
     element("button", { type: "button", class: "quiet", "data-key": `${key} ${index}`, "aria-label": `${label} ${name}`, text, click });
-  const move = (to) => {
-    const moved = stack.filter((_, other) => other !== index);
-    moved.splice(to, 0, settings);
-    showStack(moved, { chosen: to });
-  };
-  const remove = () => showStack(stack.filter((_, other) => other !== index), { chosen: Math.max(0, index - 1) });
-  const { problem } = byName.get(name) ?? {};
+  const { problem } = byName.get(name);
   const text = element("span", { class: "stack-name" }, element("b", { text: name }), ` ${stackLabel(settings)}`);
   const click = () => chooseLayer(name);
   const isChosen = String(name === state.unit.layer);
@@ -182,11 +176,32 @@ function stackItem({ name, settings }, index, stack) {
     "li",
     {},
     choose,
-    ...(index > 0 ? [button("up", "↑", "Move up", () => move(index - 1))] : []),
-    ...(index < stack.length - 1 ? [button("down", "↓", "Move down", () => move(index + 1))] : []),
-    ...(stack.length > 1 ? [button("remove", "×", "Remove", remove)] : []),
+    ...(index > 0 ? [button("up", "↑", "Move up", () => moveLayer(name, -1))] : []),
+    ...(index < count - 1 ? [button("down", "↓", "Move down", () => moveLayer(name, 1))] : []),
+    ...(count > 1 ? [button("remove", "×", "Remove", () => removeLayer(name))] : []),
     ...(problem ? [element("p", { class: "problem", text: problem })] : []),
   );
+}
+
+/** Move a layer of the list up (-1) or down (1), and choose it. */
+function moveLayer(name, step) {
+  const [stack, from] = findInNewest(name);
+  const to = from + step;
+  if (from < 0 || !stack[to]) return;
+  [stack[from], stack[to]] = [stack[to], stack[from]];
+  showStack(stack, { chosen: to });
+}
+
+/** Remove a layer of the list, and choose the one before it. */
+function removeLayer(name) {
+  const [stack, index] = findInNewest(name);
+  if (index >= 0) showStack(stack.filter((_, other) => other !== index), { chosen: Math.max(0, index - 1) });
+}
+
+/** The newest stack, and where a layer of the list is in it: -1 where an earlier click has removed it. */
+function findInNewest(name) {
+  const stack = newestStack();
+  return [stack, stack.indexOf(live.specs.get(name).settings)];
 }
 
 /** What a layer is: of a convolution its filter too. */

@@ -74,14 +74,15 @@ function shownSample() {
   return own || changed ? null : sample;
 }
 
-/** The settings of all layers. */
-function shownStack() {
-  return Array.from(live.specs.values(), ({ settings }) => settings);
+/** The settings of all layers: of the stack that was asked for last, though it may not be shown yet. */
+function newestStack() {
+  const specs = isStackAsked() ? live.asked : [...live.specs.values()];
+  return specs.map(({ settings }) => settings);
 }
 
 /** The text of what is shown; of a picture of the user's only whether it has colours. */
 function stateText() {
-  return stackText(shownStack(), state.input.channels === 3 ? "color" : "gray", pageData.filters);
+  return stackText(newestStack(), state.input.channels === 3 ? "color" : "gray", pageData.filters);
 }
 
 /**
@@ -89,12 +90,13 @@ function stateText() {
  * whether they are what is shown, and no newer ones.
  */
 async function showStack(stack, { input, chosen = stack.length - 1 } = {}) {
-  const drawn = apply({ specs: stackSpecs(stack), input });
-  const { specs } = live;
-  await drawn;
-  if (live.specs !== specs) return false;
+  // Several quick clicks may ask for more than a list that is drawn offers.
+  if (!stack.length || stack.length > MOST_LAYERS) return false;
+  const specs = stackSpecs(stack);
+  await apply({ specs, input });
+  if (live.asked !== specs) return false;
   await apply({ unit: strongestUnit(layers[1 + chosen]), open: allOpen() });
-  return live.specs === specs;
+  return live.asked === specs;
 }
 
 function allOpen() {
