@@ -166,6 +166,29 @@ def test_a_map_leads_to_its_unit_that_counts_most_and_back(
     assert tab.is_hidden("#to-comparison")
 
 
+def test_the_compared_maps_show_values_while_the_page_shows_gradients(
+    show: Opener, core: Core
+) -> None:
+    tab = show_comparison(show, core)
+    maps = "document.querySelectorAll('.compared canvas:first-child')"
+    drawn = f"[...{maps}].map((canvas) => canvas.toDataURL())"
+    tab.locator("#comparison-table").scroll_into_view_if_needed()
+    settle(tab)
+    values = tab.evaluate(drawn)
+    assert len(set(values)) == 6
+    large = "document.querySelector('[data-layer=pool2] .large').toDataURL()"
+    tab.locator("[data-layer=pool2] .large").scroll_into_view_if_needed()
+    settle(tab)
+    before = tab.evaluate(large)
+    tab.evaluate("cnncli.apply({ gradients: true })")
+    until(tab, "cnncli.gradients() !== null")
+    settle(tab)
+    assert tab.evaluate(large) != before
+    tab.locator("#comparison-table").scroll_into_view_if_needed()
+    settle(tab)
+    assert tab.evaluate(drawn) == values
+
+
 SCORES = [
     ("probability 3", "probability", 3, (0, 0)),
     ("digit 3", "digit", 3, (0, 0)),

@@ -102,6 +102,8 @@ def test_the_steepest_weight_of_a_layer_leads_to_its_field(show: Opener, layer: 
     tab.click("#to-steepest")
     until(tab, f"{LABEL} === 'Weight at row {i}, column {j}'")
     assert tab.evaluate("[cnncli.state.unit.layer, cnncli.state.unit.map]") == [layer, map_]
+    assert tab.get_attribute("#gradients", "aria-pressed") == "true"
+    assert tab.is_visible("#gradient-panel")
     assert tab.input_value("#depth") == str(depth)
     fields = tab.locator("#filter-body .grid input")
     assert float(fields.nth(dW.shape[1] * i + j).input_value()) == pytest.approx(

@@ -46,6 +46,23 @@ def test_gradients_of_a_saturated_probability_are_those_of_the_score_before_it(
     assert pressed.text_content() == "probability 3"
 
 
+def test_a_layer_that_the_score_is_not_made_from_says_why_it_has_no_gradients(
+    show: Opener,
+) -> None:
+    tab = show(digits_page())
+    tab.click("#gradients")
+    until(tab, "cnncli.gradients()?.key === 'digit,3,0,0'")
+    told = "[data-layer=probability] .range"
+    assert tab.text_content(told) == "no gradients: digit 3 is not made from probability"
+    assert tab.locator(told).bounding_box()["height"] > 10
+    one = "gradients: 1 of the unit itself, 0 of those beside it"
+    assert tab.text_content("[data-layer=digit] .largest") == one
+    tab.get_by_role("button", name="probability 3", exact=True).click()
+    until(tab, "cnncli.gradients()?.key === 'probability,3,0,0'")
+    assert tab.text_content("[data-layer=probability] .largest") == one
+    assert tab.text_content("[data-layer=digit] .largest") == "gradients"
+
+
 def test_gradients_of_a_probability_between_are_its_own(show: Opener) -> None:
     network = Network.chain(ConvLayer(bank((6, 6, 1, 1))), ActivationLayer("sigmoid"))
     picture = random_picture((6, 6, 1), "float64")

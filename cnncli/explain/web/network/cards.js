@@ -277,16 +277,18 @@ function drawLayerMap(canvas, layer, index, size) {
   if (onTrail) outline([...onTrail, onTrail[0] + 1, onTrail[1] + 1], colours.window);
 }
 
-/** A map as a picture of one pixel a cell, drawn once. */
-function pictureOf(layer, index) {
-  if (!layer.drawn.has(index)) {
+/** A map, or its gradients, as a picture of one pixel a cell, drawn once. */
+function pictureOf(layer, index, ofGradients = showsGradients()) {
+  const key = ofGradients ? `gradients ${index}` : index;
+  if (!layer.drawn.has(key)) {
     const picture = layer.pictures[index];
     const width = layer.cols[1] - layer.cols[0];
-    const planes = showsGradients() ? [gradientPlane(layer, index)] : picture.channels.map((channel) => layer.planes[channel]);
+    const planes = ofGradients ? [gradientPlane(layer, index)] : picture.channels.map((channel) => layer.planes[channel]);
     const height = layer.rows[1] - layer.rows[0];
-    layer.drawn.set(index, valuePicture(height, width, planes, drawnRange(layer, index), drawnTable(layer, index)));
+    const look = [drawnRange, drawnTable].map((of) => of(layer, index, ofGradients));
+    layer.drawn.set(key, valuePicture(height, width, planes, ...look));
   }
-  return layer.drawn.get(index);
+  return layer.drawn.get(key);
 }
 
 /** What a layer is, and of which layers. */

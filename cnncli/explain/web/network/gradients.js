@@ -92,6 +92,7 @@ function gradientRange(layer, index) {
 
 function gradientRangeText(layer, index) {
   const { lo, hi } = gradientRange(layer, index);
+  if (!gradients.byLayer.has(layer.name)) return `no gradients: ${gradientName(gradients.unit)} is not made from ${layer.name}`;
   if (hi === 0) return "gradient 0 everywhere";
   return `gradient: ${numberText(lo)} blue, 0 white, ${numberText(hi)} red`;
 }

@@ -79,7 +79,7 @@ function drawSharesOrInput(canvas, unit, size, isKnown) {
   const input = byName.get("input");
   const { cell, width, height } = mapSize(input, size);
   const context = prepareCanvas(canvas, width, height);
-  drawCells(context, isKnown ? sharesPicture(pixelShares(unit)) : pictureOf(input, state.maps.input), cell);
+  drawCells(context, isKnown ? sharesPicture(pixelShares(unit)) : pictureOf(input, state.maps.input, false), cell);
   const box = receptiveField(unit).get("input") ?? [0, 0, 0, 0];
   const [rows, cols] = [input.rows, input.cols];
   const isWhole = box[0] <= rows[0] && box[2] >= rows[1] && box[1] <= cols[0] && box[3] >= cols[1];

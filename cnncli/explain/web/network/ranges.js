@@ -14,12 +14,12 @@ function mapTable(layer, index) {
 }
 
 /** The range and the colours of what is drawn: the values, or the gradients. */
-function drawnRange(layer, index) {
-  return showsGradients() ? gradientRange(layer, index) : shownRange(layer, index);
+function drawnRange(layer, index, ofGradients = showsGradients()) {
+  return ofGradients ? gradientRange(layer, index) : shownRange(layer, index);
 }
 
-function drawnTable(layer, index) {
-  return showsGradients() ? tables.diverging : mapTable(layer, index);
+function drawnTable(layer, index, ofGradients = showsGradients()) {
+  return ofGradients ? tables.diverging : mapTable(layer, index);
 }
 
 /** The smallest and largest values of a map's channels. */

@@ -174,7 +174,7 @@ function comparedMap(source, unit) {
 function drawDecidingCell(canvas, source, unit) {
   const { cell, width, height } = mapSize(source, COMPARED_SIZE);
   const context = prepareCanvas(canvas, width, height);
-  drawCells(context, pictureOf(source, pictureIndex(source, unit.channel)), cell);
+  drawCells(context, pictureOf(source, pictureIndex(source, unit.channel), false), cell);
   if (isSingle(source)) return;
   const [row, col] = [unit.at[0] - source.rows[0], unit.at[1] - source.cols[0]];
   outlineCells(context, [row, col, row + 1, col + 1], cell, view.colours.window, view.colours.halo, 1.5);

@@ -102,7 +102,7 @@ async function goToSteepest() {
 
 /** Choose a cell as the unit, and go to the field that changes a weight of its map. */
 async function changeWeight(cell, { depth, i, j }) {
-  await apply({ ...changesFor(cell), block: depth, cell: null, gradients: false });
+  await apply({ ...changesFor(cell), block: depth, cell: null });
   byId("editor-title").scrollIntoView({ block: "nearest" });
   goToWeight(i, j);
 }
