@@ -13,6 +13,7 @@ from click.shell_completion import CompletionItem
 from cnncli.core.choices import PAD_MODE_NAMES
 from cnncli.errors import OptionError
 from cnncli.filters.builtin_names import builtin_names
+from cnncli.filters.matrix_text import with_points
 from cnncli.io.limits import MAX_CELLS, UNITS
 from cnncli.render.options import RANGES, parse_range
 
@@ -68,7 +69,7 @@ class TextType(AnyParamType):
         # A space between two numbers parts them; any other is one too many.
         close = re.sub(r"(?<!\d) | (?!\d)", "", " ".join(text.split()))
         parted = [close.replace(typed, ours) for typed, ours in (" ,", " x", "x,", ",x")]
-        for other in (close, *parted):
+        for other in (close, *parted, with_points(close)):
             if other != text and self.parse(other) is not None:
                 return f" Did you mean {other}?"
         if "same" in self.words and text.lower() in PAD_MODE_NAMES:
@@ -150,7 +151,10 @@ def _within(
         return convert(value, *where)
     except click.BadParameter:
         bounds = f"from {kind.min:g}" if kind.max is None else f"of {kind.min:g} to {kind.max:g}"
-        kind.fail(f"must be {what} {bounds}, got {value!r}.", *where)
+        point = with_points(str(value))
+        is_decimal = isinstance(kind, click.FloatRange) and point != value
+        answer = f" Did you mean {point}?" if is_decimal else ""
+        kind.fail(f"must be {what} {bounds}, got {value!r}.{answer}", *where)
 
 
 class Numbers(TextType):

@@ -24,7 +24,7 @@ _NUMBER: Final = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)(/\d+)?,?")
 _BORDER: Final = re.compile(r"\d+(,\d+)*")
 _LARGEST_FILTER: Final = 31
 """Rows or columns from which an array is likelier to be an image."""
-_WEIGHTS: Final = (SUFFIX, ".npz", ".safetensors", ".csv", ".txt")
+_WEIGHTS: Final = (SUFFIX, ".npz", ".safetensors", ".csv", ".txt", ".tsv")
 
 
 def refuse_value_as_image(ctx: click.Context, paths: Sequence[str]) -> None:

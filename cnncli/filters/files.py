@@ -20,10 +20,11 @@ from cnncli.filters.matrix_text import (
     INLINE,
     looks_inline,
     parse_matrix,
+    point_hint,
     quoted_start,
     respell_kernel,
 )
-from cnncli.filters.readers import NOT_READ, READERS, read_file, read_stdin
+from cnncli.filters.readers import NOT_READ, READERS, TEXTS, read_file, read_stdin
 from cnncli.io import atomic, npy
 from cnncli.io.atomic import is_folder_name, is_special, is_stdout, make_folder
 from cnncli.io.nearby import files_like
@@ -97,14 +98,17 @@ def load_filter(
     loaded = load_array(text, folder=folder, headers_only=headers_only, stdin=stdin)
     _check_image_filter(loaded)
     bank = from_loaded(loaded, layout)
-    note = _one_row_note(loaded)
+    note = _shape_note(loaded)
     return replace(bank, notes=(*bank.notes, note)) if note else bank
 
 
-def _one_row_note(loaded: LoadedArray) -> str:
-    """Say of as many typed numbers as a square window has that they are one row."""
+def _shape_note(loaded: LoadedArray) -> str:
+    """Say of as many numbers as a square has that they are one row, and of halved decimals."""
     rows, count = loaded.array.shape if loaded.array.ndim == 2 else (0, 0)
     side = math.isqrt(count)
+    is_text = loaded.name == INLINE or (loaded.path and loaded.path.suffix.lower() in TEXTS)
+    if count == 2 and is_text and (hint := point_hint(loaded.array.ravel().tolist())):
+        return f"{loaded.name}: {rows}x2; {hint}"
     if loaded.name != INLINE or rows != 1 or side < 3 or side * side != count:
         return ""
     return f"{INLINE}: one row of {count} numbers; for {side}x{side} end each row with ';'"
@@ -385,8 +389,6 @@ def _unknown(path: str, what: str, builtins: bool) -> OptionError:
     if os.path.isfile(file):
         message = f"a key, {quoted_start(key)}, is for .npz and .safetensors alone"
         return OptionError(message, hint=f"without it: --{what} {printable(file)}", path=path)
-    if os.path.isdir(path):
-        return OptionError(f"a {what} must be a file, got a folder", path=path)
     if respelled := respell_kernel(path):
         return OptionError(
             f"a kernel as ImageMagick has it, {quoted_start(path)}",
@@ -394,6 +396,8 @@ def _unknown(path: str, what: str, builtins: bool) -> OptionError:
         )
     names = _builtins_like(path) if builtins else []
     alike = f"; nearest built-in: {', '.join(names)}" if names else ""
+    if os.path.isdir(path):
+        return OptionError(f"a {what} must be a file, got a folder{alike}", path=path)
     hint = _respell_kind(path) or _LIST_HINT if builtins else None
     several = re.split(r"[,+ ]+", path)
     if builtins and several[1:] and set(several) <= {*builtin_names()}:

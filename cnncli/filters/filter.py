@@ -13,6 +13,7 @@ from cnncli._dataclass import dataclass
 from cnncli.core.arrays import Array, float_dtype, is_placeholder, placeholder
 from cnncli.core.choices import FILTER_LAYOUTS
 from cnncli.errors import CnnCliError, FileProblem, OptionError, ShapeError, quote
+from cnncli.filters.matrix_text import point_hint
 from cnncli.io.safe_names import distinct, plain_name
 
 _SHAPES = {
@@ -109,7 +110,8 @@ class LoadedArray:
         values = self.numbers()
         if values.size not in (1, count):
             need = "1 value" if count == 1 else f"1 value or {count}, one per feature map"
-            raise self.error(f"a bias must have {need}, got {values.size}", ShapeError)
+            hint = point_hint(values.ravel().tolist()) if values.size == 2 * count else None
+            raise self.error(f"a bias must have {need}, got {values.size}", ShapeError, hint)
         return np.array(np.broadcast_to(values.reshape(-1), (count,)))
 
 

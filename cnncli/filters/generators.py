@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from cnncli._dataclass import dataclass
 from cnncli.errors import OptionError, among
+from cnncli.filters.matrix_text import with_points
 from cnncli.io.limits import MAX_SIDE
 
 if TYPE_CHECKING:
@@ -129,9 +130,13 @@ def make_by_text(text: str) -> np.ndarray[Any, np.dtype[np.float64]]:
         if name not in parameters or name in values:
             known = among(name, parameters)
             what, known = ("given twice", "") if name in values else ("no parameter", known)
+            by = "x" if parameters[generator.main].type == "size" else "."
+            joined, use = with_points(text[:80], by), f"{kind}:{generator.main.upper()}"
+            if name in values and joined != text:
+                use = joined
             raise OptionError(
                 f"{text[:80]!a}: {what}: {name[:40]!a}{known}",
-                hint=f"{kind}:{generator.main.upper()}, or {kind}:NAME=VALUE,NAME=VALUE",
+                hint=f"{use}, or {kind}:NAME=VALUE,NAME=VALUE",
             )
         values[name] = _read_value(text, parameters[name], value)
     try:

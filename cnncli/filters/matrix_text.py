@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from typing import Any, Final
 
 from cnncli.errors import OptionError, quote
@@ -15,6 +16,7 @@ _NUMBER = re.compile(rf"([+-]?{_DECIMAL})(?:/({_DECIMAL}))?")
 _INLINE = re.compile(r"(?is)(?=.*[0-9])(?:[0-9e+\-./;,\s\[\]]|\b(?:nan|inf)\b)+")
 _LISTS = re.compile(r"(\[[^\[\]]*\])|([\[\]])|(,)|(\s+)|([^\[\],\s]+)")
 _KERNEL = re.compile(r"\s*(\d{1,3})(?:x(\d{1,3}))?(?:[+-]\d+[+-]\d+)?[<>@]?\s*:(.*)", re.DOTALL)
+_DECIMAL_COMMA = re.compile(r"(?<![0-9.,])([0-9]+),([0-9]+)(?![.,]?[0-9])")
 _COMMA = re.compile(r"\s*,\s*")
 _SPACE = re.compile(r"\s")
 _GAP = re.compile(r"\s*,\s*|\s+")
@@ -26,6 +28,8 @@ Nested = list[Any]
 
 INLINE: Final = "your-filter"
 """Name of a filter that was typed as numbers."""
+
+POINT: Final = "decimals have a point: 0.5"
 
 
 def looks_inline(text: str) -> bool:
@@ -48,6 +52,30 @@ def looks_inline(text: str) -> bool:
     (True, False, False)
     """
     return _INLINE.fullmatch(text.replace("\N{MINUS SIGN}", "-")) is not None
+
+
+def with_points(text: str, point: str = ".") -> str:
+    """Return a text with points for the commas of its decimals; lists of numbers stay.
+
+    Examples
+    --------
+    >>> with_points("gaussian:1,5"), with_points("1,5,2"), with_points("box:5,3", "x")
+    ('gaussian:1.5', '1,5,2', 'box:5x3')
+    """
+    return _DECIMAL_COMMA.sub(rf"\1{point}\2", text)
+
+
+def point_hint(numbers: Sequence[float]) -> str | None:
+    """Say how decimals are written, of numbers that 0,5 and the like were parted into.
+
+    Examples
+    --------
+    >>> point_hint([0, 5, 0, 25]), point_hint([0, 1]), point_hint([0.5, 5])
+    ('decimals have a point: 0.5', None, None)
+    """
+    whole = all(number >= 0 and float(number).is_integer() for number in numbers)
+    likely = not (len(numbers) % 2 or any(numbers[::2])) and max(numbers[1::2], default=0) > 1
+    return POINT if whole and likely else None
 
 
 def parse_number(text: str) -> float:
@@ -186,7 +214,7 @@ def _rows(text: str) -> list[str]:
         if mixed is not None:
             raise OptionError(
                 f"rows must end with line breaks or with ';', not both, got {quoted_start(mixed)}",
-                hint="part the numbers of a row by spaces or commas",
+                hint=f"part the numbers of a row by spaces or commas; {POINT}",
             )
     rows = [row.strip() for line in lines for row in line.removesuffix(";").split(";")]
     if any(rows) and not all(rows):

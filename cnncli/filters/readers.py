@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +20,9 @@ from cnncli.io.regular_files import open_regular, open_shell_pipe
 from cnncli.io.safe_names import plain_name
 from cnncli.system.files import is_open
 
+TEXTS: Final = (".txt", ".csv", ".tsv")
 MAX_TEXT_BYTES: Final = 4 * 2**20
+_SEPARATOR: Final = re.compile(r"\Asep=[,;\t]\r?\n")
 _WEIGHT_KEYS: Final = ("w", "weight", "weights", "kernel")
 _BIAS_KEYS: Final = ("b", "bias", "biases")
 _LISTED: Final = 8
@@ -151,8 +154,8 @@ def _text_array(data: bytes, path: str) -> Array:
             path=path,
         )
     try:
-        # Spreadsheets begin their files with a byte order mark.
-        return np.array(parse_matrix(data.decode("utf-8-sig")))
+        # Spreadsheets begin their files with a byte order mark, and some with a line "sep=,".
+        return np.array(parse_matrix(_SEPARATOR.sub("", data.decode("utf-8-sig"))))
     except UnicodeDecodeError:
         raise FileProblem("not a matrix in UTF-8 text", path=path) from None
     except OptionError as error:
@@ -174,8 +177,7 @@ READERS: Final[dict[str, _Reader]] = {
     ".npy": _read_npy,
     ".npz": _read_npz,
     ".safetensors": _read_safetensors,
-    ".txt": _read_text,
-    ".csv": _read_text,
+    **dict.fromkeys(TEXTS, _read_text),
 }
 
 

@@ -12,6 +12,7 @@ from cnncli._dataclass import dataclass
 from cnncli.core.arrays import FloatArray, Shape
 from cnncli.core.geometry import Pair
 from cnncli.errors import CnnCliError, GivenOptionError, OptionError, ShapeError
+from cnncli.filters.matrix_text import point_hint
 from cnncli.network.layers import ScaleLayer
 from cnncli.network.layers.pointwise import check_per_channel
 
@@ -34,9 +35,12 @@ class InputScaleLayer(ScaleLayer):
         As in `ScaleLayer`.
     names : tuple of str
         Those of both that have one number for each channel, with dashes if they are options.
+    hint : str, optional
+        How to write them, if they look like something else.
     """
 
     names: tuple[str, ...] = ()
+    hint: str | None = None
 
     def output_shape(self, shape: Shape) -> Shape:
         """Check that there is one number for all channels, or one for each."""
@@ -44,7 +48,7 @@ class InputScaleLayer(ScaleLayer):
             try:
                 check_per_channel(" and ".join(self.names), self.factor, shape[3])
             except ShapeError as error:
-                raise _problem(str(error), *self.names, kind=ShapeError) from None
+                raise _problem(str(error), *self.names, kind=ShapeError, hint=self.hint) from None
         return shape
 
 
@@ -130,7 +134,8 @@ class Preparation:
             raise _problem(f"{quotients} must be finite", scale_name, mean_name, std_name)
         several = ((mean_name, mean), (std_name, std))
         names = tuple(name for name, array in several if array.size > 1)
-        return InputScaleLayer(factor, offset, self.whole, names)
+        hint = next((hint for _, array in several if (hint := point_hint(array.tolist()))), None)
+        return InputScaleLayer(factor, offset, self.whole, names, hint)
 
 
 def _problem(

@@ -19,6 +19,7 @@ from cnncli.core.choices import PREPARATIONS
 from cnncli.core.pool import check_mode_settings
 from cnncli.errors import FileProblem, ShapeError, among, one_line, printable, quote
 from cnncli.filters import filter
+from cnncli.filters.matrix_text import with_points
 from cnncli.io.regular_files import open_regular
 from cnncli.network.channel_counts import channel_counts, check_chain
 from cnncli.network.class_names import read_class_names
@@ -39,6 +40,7 @@ _MOST_BITS: Final = 4_096
 # A name of n parts joined by dots takes the TOML reader n * n steps.
 _MAX_STEPS: Final = 10**7
 _DECIMAL: Final = re.compile(r"(?<![\w.\"'-])\d+\.\d+(?:[eE][+-]?\d+)?(?![\w.])")
+_DECIMAL_COMMA: Final = re.compile(r"\w{1,40}\s*=\s*-?\d{1,20},\d{1,20}", re.ASCII)
 _BARE_TEXT: Final = re.compile(
     r"\s*([\w-]{1,40})\s*=\s*([A-Za-z./][^\s\"'#\[\]{}]{0,80})\s*(?:#.*)?"
 )
@@ -114,11 +116,14 @@ def _parse(data: bytes) -> dict[str, Any]:
 
 
 def _toml_hint(error: str, text: str) -> str | None:
-    """Return what to write where a layer's brackets or a text's quotes are missing."""
+    """Return what to write where brackets, quotes or the point of a decimal are missing."""
     if "('layers',)" in error:
         return "each layer begins with [[layers]]"
-    at = re.match(r"Invalid value \(at line (\d+),", error)
-    word = _BARE_TEXT.fullmatch(text.split("\n")[int(at[1]) - 1]) if at else None
+    at = re.search(r"\(at line (\d+),", error)
+    line = text.split("\n")[int(at[1]) - 1].strip() if at else ""
+    if _DECIMAL_COMMA.fullmatch(line):
+        return f"decimals have a point: {with_points(line)}"
+    word = _BARE_TEXT.fullmatch(line) if error.startswith("Invalid value") else None
     if word is None:
         return None
     if word[2] in ("True", "False"):
@@ -174,7 +179,8 @@ def _nodes(
     tables: Any, arrays: WeightFiles, first: Sequence[Node], prepared: Preparation
 ) -> list[Node]:
     if not isinstance(tables, list) or not tables:
-        raise FileProblem("at least one [[layers]] must be given")
+        hint = "layers stand in double brackets" if isinstance(tables, dict) else None
+        raise FileProblem("at least one [[layers]] must be given", hint=hint)
     _check_count(len(tables))
     taken = {SOURCE, NORMALIZE}
     taken |= {table["name"] for table in tables if _has_name(table)}

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from cnncli.core.choices import FITS, PREPARATIONS
 from cnncli.errors import OptionError, ShapeError
+from cnncli.filters.matrix_text import point_hint
 
 if TYPE_CHECKING:
     from cnncli.core.geometry import Pair
@@ -95,8 +96,9 @@ def prepare_fields(
         raise OptionError(
             f"{names[0]} and {names[1]} must have the same length, got {len(mean)} and {len(std)}"
         )
-    if std is not None and 0 in (std if isinstance(std, tuple) else (std,)):
-        raise OptionError("--std must not contain 0")
+    std = std if isinstance(std, tuple) else (std,)
+    if 0 in std:
+        raise OptionError("--std must not contain 0", hint=point_hint(std))
     return found
 
 

@@ -28,6 +28,7 @@ type = "dense"
 filter = "w.npz:{0}"
 name = "fc"
 """
+POINT = "decimals have a point: 0.5"
 QUOTES = "put them in quotes, rows end with ;: "
 NO_IMAGE = "'{0}' is no IMAGE"
 ONE_NETWORK = "plan takes one NETWORK and no other argument, got "
@@ -128,6 +129,29 @@ CALLS = [
      "8x8x16", "8 is no multiple of 16 channels: no size fits"),
     ("run sixteen.toml a.png", 2, "'a.png': layer fc: its matrix takes 16 values (1x1x16)",
      "one value a channel: a global pool before it may be missing"),
+    ("conv a.png -f empty", 2, "'empty': a filter must be a file, got a folder", ""),
+    ("conv a.png -f edges", 2, "'edges': a filter must be a file, got a folder; nearest built-in: e"
+     "dge", ""),
+    ("plan single.toml", 1, "'single.toml': at least one [[layers]] must be given", "layers stand i"
+     "n double brackets"),
+    ("plan comma.toml", 1, "'comma.toml': not TOML: Expected newline", "decimals have a point: bias"
+     " = 0.5"),
+    ("conv a.png -f gaussian:1,5", 2, "'gaussian:1,5': given twice: 's", "gaussian:1.5, or gaussi"),
+    ("conv a.png -f gaussian:sigma=1,5", 2, "'gaussian:sig", "gaussian:sigma=1.5, or gaussian:"),
+    ("conv a.png -f box:5,3", 2, "'box:5,3': given twice: 'size'", "box:5x3, or box:NAME=VALUE"),
+    ("conv a.png -f gabor:8,30,2", 2, "'gabor:8,30,2': given twice", "gabor:WAVELENGTH, or gabor:"),
+    ("conv a.png -f edge --bias 0,5", 2, "the bias '0,5': a bias must have 1 value, got 2", POINT),
+    ("conv a.png -f edge -f box --bias 0,5,0,25", 2, "the bias '0,5,0,25': a bias must", POINT),
+    ("run net.toml a.png --mean 0,485", 2, "--mean must hold 1 value or 3", POINT),
+    ("run net.toml a.png --std 0,229", 2, "--std must not contain 0", POINT),
+    ("pool a.png --mode lp --p 1,5", 2, "Invalid value for '--p': must be a number above 0, got '1,"
+     "5'. Did you mean 1.5?", ""),
+    ("explain a.png -f edge --fps 0,5", 2, "Invalid value for '--fps': must be a number of 0.1 to 5"
+     "0, got '0,5'. Did you mean 0.5?", ""),
+    ("conv a.png -f edge --max-memory 1,5GB", 2, "Invalid value for '--max-memory': must be a numbe"
+     "r of bytes such as 500MB or 2GiB, got '1,5GB'. Did you mean 1.5GB?", ""),
+    ("filters make gaussian --sigma 1,5 -o y.npy", 2, "Invalid value for '--sigma': must be a numbe"
+     "r, got '1,5'. Did you mean 1.5?", ""),
     ("conv a.png -f edge -o=y.png", 2, "-o takes its value without =: -o y.png.", ""),
     ("conv a.png -f=edge", 2, "-f takes its value without =: -f edge.", ""),
     ("conv a.png -f edge -rqj=2", 2, "-rqj takes its value without =: -rqj 2.", ""),
@@ -155,6 +179,9 @@ def files(empty_folder: Path) -> None:
     wrong = {"kernel": "kernel = 'edge'", "bare": "filter=edge  # so", "true": "flip = True"}
     for name, line in wrong.items():
         Path(f"{name}.toml").write_text(f"[[layers]]\ntype = 'conv'\n{line}\n")
+    Path("comma.toml").write_text("[[layers]]\ntype = 'conv'\nbias = 0,5\n")
+    Path("single.toml").write_text("[layers]\ntype = 'pool'\n")
+    Path("edges").mkdir()
     for name in ("eight", "sixteen"):
         Path(f"{name}.toml").write_text(DENSE.format(name) + "filter_layout = 'oihw'\n")
 

@@ -138,3 +138,31 @@ def test_a_mistyped_name_is_answered_with_the_one_meant(typed: str, meant: str) 
     with pytest.raises(OptionError, match=f"nearest built-in: {meant}") as caught:
         load_filter(typed)
     assert "dog" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("a.tsv", "1\t-2\n.5\t3\n"), ("a.csv", "\ufeffsep=,\r\n1,-2\r\n.5,3\r\n")],
+)
+def test_texts_of_spreadsheets_are_read(name: str, text: str) -> None:
+    Path(name).write_text(text, newline="")
+    assert np.array_equal(load_filter(name).weights[..., 0], KERNEL)
+
+
+def test_a_spreadsheet_with_semicolons_is_told_what_parts_numbers() -> None:
+    Path("a.csv").write_text("sep=;\n0,5;0,25\n0,25;0\n")
+    with pytest.raises(FileProblem, match="rows must end with line breaks") as caught:
+        load_filter("a.csv")
+    assert caught.value.hint is not None and caught.value.hint.endswith("have a point: 0.5")
+
+
+@pytest.mark.parametrize(
+    ("text", "noted"),
+    [("0,5; 0,25", True), ("0,5\n", True), ("0 1", False), ("0,1; -1,0", False), ("0.5,5", False)],
+)
+def test_decimals_with_commas_are_noted(text: str, noted: bool) -> None:
+    Path("a.csv").write_text(text.replace("; ", "\n"))
+    for given, name in ((text.strip(), "your-filter"), ("a.csv", "a")):
+        rows = len(text.split(";"))
+        note = f"{name}: {rows}x2; decimals have a point: 0.5"
+        assert load_filter(given).notes == (note,) * noted
