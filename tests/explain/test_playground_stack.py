@@ -130,30 +130,94 @@ def test_the_text_of_a_stack_comes_back(computed: dict[str, Any]) -> None:
     assert {text: computed[text]["text"] for text in STACKS} == {text: text for text in STACKS}
 
 
+STEP = "a whole number from 1 to 255, or 2 of them"
+KINDS = "one of conv, pool, activation"
+NUMBERS = "numbers with commas between them"
+CONV_FIELDS = "one of stride, padding, dilation, bias, padMode, padValue, activation, off"
+
+# What a text is, and of what is said: its name, what must hold, and what was got.
 WRONG = {
-    "": "version",
-    "2/gray/conv=edge": "version",
-    "1/blue/conv=edge": "gray, color",
-    "1/gray": "1 to 8 layers",
-    "1/gray" + "/pool=max" * 9: "1 to 8 layers, not 9",
-    "1/gray/dense=3": "conv, pool, activation",
-    "1/gray/toString=3": "conv, pool, activation",
-    "1/gray/pool=median": "max, average",
-    "1/gray/conv=egde": "built-in filter",
-    "1/gray/conv=3x3:1,2": "9 weights, not 2",
-    "1/gray/conv=99x3:1": "from 1 to 64",
-    "1/gray/conv=1x2:1,x": "numbers",
-    "1/gray/conv=edge;stride=0": "from 1 to",
-    "1/gray/conv=edge;stride=1,2,3": "2 whole numbers",
-    "1/gray/conv=edge;padding=-1": "from 0 to",
-    "1/gray/conv=edge;bias=1,2": "2 biases do not fit 1 maps",
-    "1/gray/conv=edge;bias=1e999": "numbers",
-    "1/gray/conv=edge;valueOf=1": "no setting of conv",
-    "1/gray/pool=max;ceil=yes": "0, 1",
-    "1/gray/pool=lp;p=0": "one number of at least 0.01",
-    "1/gray/pool=lp;p=-2": "one number of at least 0.01",
-    "1/gray/pool=lp;p=2,3": "one number of at least 0.01",
-    "1/gray/conv=edge;padMode=zeros;padValue=1,2": "one number",
+    "": ("the version", "1", '""'),
+    "2/gray/conv=edge": ("the version", "1", '"2"'),
+    "x" * 50: ("the version", "1", f'"{"x" * 40}…"'),
+    "1": ("the picture", "one of gray, color", '""'),
+    "1/blue/conv=edge": ("the picture", "one of gray, color", '"blue"'),
+    "1/gray": ("the number of layers", "from 1 to 8", "0"),
+    "1/gray" + "/pool=max" * 9: ("the number of layers", "from 1 to 8", "9"),
+    "1/gray/": ("the kind of layer 1", KINDS, '""'),
+    "1/gray/dense=3": ("the kind of layer 1", KINDS, '"dense"'),
+    "1/gray/pool=max/toString=3": ("the kind of layer 2", KINDS, '"toString"'),
+    "1/gray/pool=median": ("the mode of layer 1", "one of max, average, min, lp", '"median"'),
+    "1/gray/pool": ("the mode of layer 1", "one of max, average, min, lp", '""'),
+    "1/gray/pool=max/activation=gelu": (
+        "the activation of layer 2",
+        "one of relu, leaky-relu, sigmoid, tanh, abs",
+        '"gelu"',
+    ),
+    "1/gray/conv=egde": (
+        "the filter of layer 1",
+        "the name of a built-in one, such as edge, or a size and weights, such as 1x3:-1,0,1",
+        '"egde"',
+    ),
+    "1/gray/conv=3x3:1,2": (
+        "the number of weights of layer 1",
+        "9, as a filter of 3x3 has",
+        "2",
+    ),
+    "1/gray/conv=99x3:1": (
+        "the size of the filter of layer 1",
+        "a whole number from 1 to 64",
+        '"99"',
+    ),
+    "1/gray/conv=3:1": (
+        "the size of the filter of layer 1",
+        "rows x columns of at most 31, such as 3x3, or these x channels x maps, such as 3x3x1x2",
+        '"3"',
+    ),
+    "1/gray/conv=1x2:1,x": ("the weights of layer 1", NUMBERS, '"1,x"'),
+    "1/gray/conv=edge;stride=x": ("stride of layer 1", STEP, '"x"'),
+    "1/gray/conv=edge;stride": ("stride of layer 1", STEP, '""'),
+    "1/gray/conv=edge;stride=0": ("stride of layer 1", STEP, '"0"'),
+    "1/gray/conv=edge;stride=1,2,3": ("stride of layer 1", STEP, '"1,2,3"'),
+    "1/gray/conv=edge;dilation=1.5": ("dilation of layer 1", STEP, '"1.5"'),
+    "1/gray/pool=max;kernel=256": ("kernel of layer 1", STEP, '"256"'),
+    "1/gray/conv=edge;padding=-1": (
+        "padding of layer 1",
+        "same, same-lower, valid, a whole number from 0 to 255, or 4 of them",
+        '"-1"',
+    ),
+    "1/gray/conv=edge;bias=1,2": ("bias of layer 1", "one number", '"1,2"'),
+    "1/gray/conv=robinson;bias=1,2": (
+        "bias of layer 1",
+        "one number, or 8, one for each map",
+        '"1,2"',
+    ),
+    "1/gray/conv=edge;bias=1e999": ("bias of layer 1", NUMBERS, '"1e999"'),
+    "1/gray/conv=edge;off=1,x": ("off of layer 1", "a whole number from 0 to 1048576", '"x"'),
+    "1/gray/conv=edge;valueOf=1": ("a setting of layer 1, conv,", CONV_FIELDS, '"valueOf"'),
+    "1/gray/conv=edge;activation=gelu": (
+        "activation of layer 1",
+        "one of none, relu, leaky-relu, sigmoid, tanh, abs",
+        '"gelu"',
+    ),
+    "1/gray/activation=relu;stride=2": (
+        "a setting of layer 1, activation,",
+        "off",
+        '"stride"',
+    ),
+    "1/gray/pool=max;ceil=yes": ("ceil of layer 1", "one of 0, 1", '"yes"'),
+    "1/gray/pool=lp;p=0": ("p of layer 1", "a number of at least 0.01", '"0"'),
+    "1/gray/pool=lp;p=2,3": ("p of layer 1", "a number of at least 0.01", '"2,3"'),
+    "1/gray/conv=edge;padMode=x": (
+        "padMode of layer 1",
+        "one of zeros, edge, reflect, symmetric, wrap",
+        '"x"',
+    ),
+    "1/gray/conv=edge;padMode=zeros;padValue=1,2": (
+        "padValue of layer 1",
+        "a number",
+        '"1,2"',
+    ),
 }
 
 
@@ -165,8 +229,8 @@ def test_a_wrong_text_is_told() -> None:
       return "";
     }"""
     told = run_alone(SCRIPTS, function, [[text, FILTERS] for text in WRONG])
-    for part, said in zip(WRONG.values(), told, strict=True):
-        assert part in said
+    for (name, need, got), said in zip(WRONG.values(), told, strict=True):
+        assert said == f"{name} must be {need}, got {got}"
 
 
 def test_the_page_has_all_built_in_filters() -> None:

@@ -8,6 +8,7 @@ const MOST_LAYERS = 8;
 const MOST_KERNEL = 31;
 const MOST_STEP = 255;
 const MOST_CHANNELS = 64;
+const MOST_MAP = 2 ** 20;
 const PICTURES = ["gray", "color"];
 
 /** The activations that the commands have. */
@@ -94,32 +95,38 @@ function numbersText(numbers) {
   return Array.from(numbers, decimalText).join();
 }
 
-function readNumbers(text) {
+/** Longer texts are cut where a message tells them. */
+const LONGEST_TOLD = 40;
+
+/** Refuse a part of a text: what must hold of it, and what it is. */
+function refuse(name, need, got) {
+  const isLong = typeof got === "string" && got.length > LONGEST_TOLD;
+  throw new StackError(`${name} must be ${need}, got ${JSON.stringify(isLong ? `${got.slice(0, LONGEST_TOLD)}…` : got)}`);
+}
+
+function readNumbers(text, name, need = "numbers with commas between them") {
   const numbers = text.split(",").map((part) => (DECIMAL.test(part) ? Number(part) : NaN));
-  if (!numbers.every(Number.isFinite)) throw new StackError(`${text} should be numbers`);
-  return numbers;
+  return numbers.every(Number.isFinite) ? numbers : refuse(name, need, text);
 }
 
-function readNumber(text, least = -Infinity) {
-  const [number, ...others] = readNumbers(text);
-  const limit = least === -Infinity ? "" : ` of at least ${least}`;
-  if (others.length || number < least) throw new StackError(`${text} should be one number${limit}`);
-  return number;
+function readNumber(text, name, least = -Infinity) {
+  const need = least === -Infinity ? "a number" : `a number of at least ${least}`;
+  const [number, ...others] = readNumbers(text, name, need);
+  return others.length || number < least ? refuse(name, need, text) : number;
 }
 
-/** So many whole numbers from `least` to `most`; one stands for all. */
-function readWholes(text, count, least, most) {
-  const numbers = readNumbers(text);
+/** So many whole numbers from `least` to `most`, one of which stands for all; `words` is what else may stand there. */
+function readWholes(text, name, { count = 1, least = 1, most = MOST_STEP, words = [] } = {}) {
+  const one = [...words, `a whole number from ${least} to ${most}`];
+  const need = (count === 1 ? one : [...one, `or ${count} of them`]).join(", ");
+  const numbers = readNumbers(text, name, need);
   const fits = numbers.every((number) => Number.isInteger(number) && number >= least && number <= most);
-  if (!fits || ![1, count].includes(numbers.length)) {
-    throw new StackError(`${text} should be ${count} whole numbers from ${least} to ${most}`);
-  }
+  if (!fits || ![1, count].includes(numbers.length)) refuse(name, need, text);
   return numbers.length === count ? numbers : Array(count).fill(numbers[0]);
 }
 
-function readWord(text, words) {
-  if (!words.includes(text)) throw new StackError(`${text} should be one of ${words.join(", ")}`);
-  return text;
+function readWord(text, name, words) {
+  return words.includes(text) ? text : refuse(name, words.length > 1 ? `one of ${words.join(", ")}` : words[0], text);
 }
 
 /** Equal numbers as one. */
@@ -127,34 +134,34 @@ function sidesText(numbers) {
   return numbers.every((number) => number === numbers[0]) ? String(numbers[0]) : numbers.join();
 }
 
-const STEP = { write: sidesText, read: (text) => readWholes(text, 2, 1, MOST_STEP) };
-const FLAG = { write: Number, read: (text) => readWord(text, ["0", "1"]) === "1" };
-const numberField = (least) => ({ write: decimalText, read: (text) => readNumber(text, least) });
+const STEP = { write: sidesText, read: (text, name) => readWholes(text, name, { count: 2 }) };
+const FLAG = { write: Number, read: (text, name) => readWord(text, name, ["0", "1"]) === "1" };
+const numberField = (least) => ({ write: decimalText, read: (text, name) => readNumber(text, name, least) });
 const WINDOW_FIELDS = {
   stride: STEP,
   padding: {
     write: (padding) => (Array.isArray(padding) ? sidesText(padding) : padding),
-    read: (text) => (PADDINGS.includes(text) ? text : readWholes(text, 4, 0, MOST_STEP)),
+    read: (text, name) => (PADDINGS.includes(text) ? text : readWholes(text, name, { count: 4, least: 0, words: PADDINGS })),
   },
   dilation: STEP,
 };
 const OFF = {
   write: (off) => (off ?? []).join(),
-  read: (text) => [...new Set(text.split(",").map((part) => readWholes(part, 1, 0, 2 ** 20)[0]))],
+  read: (text, name) => [...new Set(text.split(",").map((part) => readWholes(part, name, { least: 0, most: MOST_MAP })[0]))],
 };
 
 /** By kind of layer: the settings that a text may have, beside the first. */
 const STACK_FIELDS = {
   conv: {
     ...WINDOW_FIELDS,
-    bias: { write: numbersText, read: (text) => Float32Array.from(readNumbers(text)) },
-    padMode: { write: String, read: (text) => readWord(text, BORDERS) },
+    bias: { write: numbersText, read: (text, name) => Float32Array.from(readNumbers(text, name)) },
+    padMode: { write: String, read: (text, name) => readWord(text, name, BORDERS) },
     padValue: numberField(),
-    activation: { write: String, read: (text) => readWord(text, ["none", ...STACK_ACTIVATIONS]) },
+    activation: { write: String, read: (text, name) => readWord(text, name, ["none", ...STACK_ACTIVATIONS]) },
     off: OFF,
   },
   pool: {
-    kernel: { write: sidesText, read: (text) => readWholes(text, 2, 1, MOST_STEP) },
+    kernel: STEP,
     ...WINDOW_FIELDS,
     ceil: FLAG,
     countIncludePad: FLAG,
@@ -164,11 +171,11 @@ const STACK_FIELDS = {
   activation: { off: OFF },
 };
 
-/** By kind of layer: its settings from the text behind its name. */
+/** By kind of layer: its settings from the text behind its kind; `layer` names it in messages. */
 const STACK_LAYERS = {
-  conv: (text, filters) => convSettings(readFilter(text, filters)),
-  pool: (text) => poolSettings(readWord(text, STACK_POOLS)),
-  activation: (text) => ({ op: "activation", activation: readWord(text, STACK_ACTIVATIONS) }),
+  conv: (text, layer, filters) => convSettings(readFilter(text, layer, filters)),
+  pool: (text, layer) => poolSettings(readWord(text, `the mode of ${layer}`, STACK_POOLS)),
+  activation: (text, layer) => ({ op: "activation", activation: readWord(text, `the activation of ${layer}`, STACK_ACTIVATIONS) }),
 };
 
 /** The first text of a layer: its filter, mode or activation. */
@@ -180,17 +187,20 @@ function mainText(settings, filters) {
 }
 
 /** A built-in filter by its name, or weights such as 1x3:-1,0,1. */
-function readFilter(text, filters) {
+function readFilter(text, layer, filters) {
   const builtin = filters.find(({ name }) => name === text);
   if (builtin) return builtin;
   const [sides, numbers, ...others] = text.split(":");
-  if (numbers === undefined || others.length) throw new StackError(`${text} should be a built-in filter or weights`);
-  const shape = sides.split("x").map((side) => readWholes(side, 1, 1, MOST_CHANNELS)[0]);
+  if (numbers === undefined || others.length) {
+    refuse(`the filter of ${layer}`, "the name of a built-in one, such as edge, or a size and weights, such as 1x3:-1,0,1", text);
+  }
+  const size = `the size of the filter of ${layer}`;
+  const shape = sides.split("x").map((side) => readWholes(side, size, { most: MOST_CHANNELS })[0]);
   const isKnown = [2, 4].includes(shape.length) && Math.max(shape[0], shape[1]) <= MOST_KERNEL;
-  if (!isKnown) throw new StackError(`${sides} should be the size of a filter, such as 3x3`);
-  const weights = readNumbers(numbers);
+  if (!isKnown) refuse(size, `rows x columns of at most ${MOST_KERNEL}, such as 3x3, or these x channels x maps, such as 3x3x1x2`, sides);
+  const weights = readNumbers(numbers, `the weights of ${layer}`);
   const count = shape.reduce((product, side) => product * side, 1);
-  if (weights.length !== count) throw new StackError(`a filter of ${sides} should have ${count} weights, not ${weights.length}`);
+  if (weights.length !== count) refuse(`the number of weights of ${layer}`, `${count}, as a filter of ${sides} has`, weights.length);
   return { name: "drawn", shape, weights };
 }
 
@@ -198,7 +208,7 @@ function readFilter(text, filters) {
 function stackText(stack, picture, filters) {
   const layers = stack.map((settings) => {
     const main = mainText(settings, filters);
-    const plain = STACK_LAYERS[settings.op](main, filters);
+    const plain = STACK_LAYERS[settings.op](main, "the layer", filters);
     const fields = Object.entries(STACK_FIELDS[settings.op])
       .map(([name, { write }]) => [name, String(write(settings[name])), String(write(plain[name]))])
       .filter(([, text, usual]) => text !== usual);
@@ -209,25 +219,28 @@ function stackText(stack, picture, filters) {
 
 /** What a text says: { stack, picture }. Throws a `StackError` where it says nothing. */
 function readStack(text, filters) {
-  const [version, picture, ...layers] = text.split("/");
-  if (version !== STACK_VERSION) throw new StackError(`${version} is no version that this page knows`);
-  readWord(picture ?? "", PICTURES);
-  if (!layers.length || layers.length > MOST_LAYERS) throw new StackError(`a stack should have 1 to ${MOST_LAYERS} layers, not ${layers.length}`);
-  return { picture, stack: layers.map((layer) => readStackLayer(layer, filters)) };
+  const [version, picture = "", ...layers] = text.split("/");
+  if (version !== STACK_VERSION) refuse("the version", STACK_VERSION, version);
+  readWord(picture, "the picture", PICTURES);
+  if (!layers.length || layers.length > MOST_LAYERS) refuse("the number of layers", `from 1 to ${MOST_LAYERS}`, layers.length);
+  return { picture, stack: layers.map((layer, index) => readStackLayer(layer, filters, `layer ${index + 1}`)) };
 }
 
-function readStackLayer(text, filters) {
+/** The settings of one layer; `layer` names it in messages. */
+function readStackLayer(text, filters, layer = "the layer") {
   const [[op, main], ...fields] = text.split(";").map((part) => {
     const at = part.indexOf("=");
     return at < 0 ? [part, ""] : [part.slice(0, at), part.slice(at + 1)];
   });
-  if (!Object.hasOwn(STACK_LAYERS, op)) throw new StackError(`${op} should be one of ${Object.keys(STACK_LAYERS).join(", ")}`);
-  const settings = STACK_LAYERS[op](main, filters);
+  const settings = STACK_LAYERS[readWord(op, `the kind of ${layer}`, Object.keys(STACK_LAYERS))](main, layer, filters);
+  const known = STACK_FIELDS[op];
   for (const [name, value] of fields) {
-    if (!Object.hasOwn(STACK_FIELDS[op], name)) throw new StackError(`${name} is no setting of ${op}`);
-    settings[name] = STACK_FIELDS[op][name].read(value);
+    readWord(name, `a setting of ${layer}, ${op},`, Object.keys(known));
+    settings[name] = known[name].read(value, `${name} of ${layer}`);
   }
   const { bias, maps } = settings;
-  if (bias && ![1, maps].includes(bias.length)) throw new StackError(`${bias.length} biases do not fit ${maps} maps`);
+  if (bias && ![1, maps].includes(bias.length)) {
+    refuse(`bias of ${layer}`, maps === 1 ? "one number" : `one number, or ${maps}, one for each map`, numbersText(bias));
+  }
   return settings;
 }
