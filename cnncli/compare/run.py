@@ -322,7 +322,8 @@ def compare_peers(
         theirs = run_peer(name, layer, picture.values())
         limit = tolerance or rounding_of(ours, theirs)
         difference = find_difference(ours, theirs, limit)
-        comparisons.append(
-            Comparison(("cnncli", name), (ours.shape, theirs.shape), difference, kind="peer")
-        )
+        convention = CONVENTIONS.get(name)
+        notes = () if convention is None else convention.notes(layer)
+        shapes = ours.shape, theirs.shape
+        comparisons.append(Comparison(("cnncli", name), shapes, difference, notes, "peer"))
     return comparisons

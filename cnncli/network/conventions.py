@@ -10,6 +10,7 @@ from cnncli.core.geometry import Pair, pair, same_pads
 from cnncli.errors import OptionError
 from cnncli.filters.filter import flip
 from cnncli.network.layers import ConvLayer, PoolLayer
+from cnncli.network.layers.base import OPEN_SIDE
 
 OneLayer = ConvLayer | PoolLayer
 ConvOrPool = TypeVar("ConvOrPool", bound=ConvLayer | PoolLayer)
@@ -48,16 +49,28 @@ class Convention:
         """What it does where a layer leaves a choice, one phrase each; `levels` are rounded."""
         odd = "odd padding at the " + ("start" if self.same == "same-lower" else "end")
         if isinstance(layer, PoolLayer):
-            if layer.mode != "average":
-                return (odd,)
             cells = "all cells" if self.count_include_pad else "cells that are no padding"
-            return odd, f"averages divide by {cells}"
+            averages = (f"averages divide by {cells}",) if layer.mode == "average" else ()
+            return odd, *averages, *self.notes(layer)
         return (
             "flips the filter" if self.flip else "does not flip",
             odd,
             f"border {self.pad_mode}",
             *((f"clips, rounds {self.rounding}",) if levels and self.rounding else ()),
+            *self.notes(layer),
         )
+
+    def notes(self, layer: OneLayer) -> tuple[str, ...]:
+        """Say that the tool has no such layer, and which of its layers is near."""
+        is_global = isinstance(layer, PoolLayer) and layer.size == "global"
+        if self.name != "torch" or is_global or layer.padding not in ("same", "same-lower"):
+            return ()
+        window = layer.window((1, OPEN_SIDE, OPEN_SIDE, 1))
+        if window.kernel == (1, 1) or (window.rows.stride, window.cols.stride) == (1, 1):
+            return ()
+        sides = [str((axis.extent - 1) // 2) for axis in (window.rows, window.cols)]
+        pads = sides[0] if sides[0] == sides[1] else ",".join(sides)
+        return (f"PyTorch has no padding same at a stride above 1, but --padding {pads}",)
 
 
 CONVENTIONS: Final = {

@@ -226,7 +226,9 @@ def unread_notes(network: Network, shape: Shape) -> tuple[str, ...]:
 
 
 def window_text(network: Network, shape: Shape) -> str | None:
-    """Say how the last layer pools, and of a layer alone which cells of its input it never reads.
+    """Say how the last layer pools, and its pads if they are not alike.
+
+    Of a layer alone also which cells of its input it never reads.
 
     Parameters
     ----------
@@ -241,6 +243,10 @@ def window_text(network: Network, shape: Shape) -> str | None:
     """
     layer = network.nodes[-1].layer
     texts = [layer.description(shape)] if isinstance(layer, PoolLayer) else []
+    window = layer.window(shape)
+    if window is not None and layer.op != "pad" and any(a != b for a, b in window.pads):
+        (top, bottom), (left, right) = window.pads
+        texts.append(f"pads {top} top, {bottom} bottom, {left} left, {right} right")
     if len(network.nodes) == 1:
         texts += [note.partition(": ")[0] for note in unread_notes(network, shape)]
     return "; ".join(texts) or None

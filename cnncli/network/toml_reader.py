@@ -274,6 +274,7 @@ def _layer(
     layer = own.make(**fields)
     if convention is not None:
         chosen = CONVENTIONS[convention]
+        arrays.notes += tuple(f"{name}: {note}" for note in chosen.notes(layer))
         layer = by_convention(layer, replace(chosen, flip=chosen.flip and arrays.weights))
     return layer, inputs
 

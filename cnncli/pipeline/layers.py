@@ -128,7 +128,9 @@ def conv_layer(given: Sequence[FilterLike], settings: ConvSettings) -> ConvLayer
         activation=settings.activation,
         algorithm=settings.algorithm,
     )
-    return _by_convention(layer, settings.convention, CONVENTION_NAMES)
+    layer = _by_convention(layer, settings.convention, CONVENTION_NAMES)
+    notes = () if convention is None else convention.notes(layer)
+    return replace(layer, filter=replace(layer.filter, notes=(*layer.filter.notes, *notes)))
 
 
 def _load_bias(bias: str | float | Array, bank: Filter) -> LoadedArray:

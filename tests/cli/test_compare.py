@@ -403,6 +403,48 @@ def test_conv_by_a_convention_is_what_compare_says() -> None:
     assert "is not one of" in refused("pool", "photo.png", "--convention", "scipy", code=2)
 
 
+@pytest.mark.parametrize(
+    ("words", "pads"),
+    [
+        (["-f", "box:3", "--stride", "2"], "1"),
+        (["-f", "box:3", "--stride", "1,2", "--dilation", "1,2"], "1,2"),
+        (["-f", "box:3", "--stride", "2", "--padding", "1"], None),
+        (["-f", "box:3"], None),
+        (["-f", "2", "--stride", "2"], None),
+        (["--pool", "max", "--size", "3", "--padding", "same"], "1"),
+        (["--pool", "max", "--size", "global", "--padding", "same"], None),
+        (["--pool", "max", "--size", "3", "--padding", "same", "--stride", "1"], None),
+    ],
+)
+def test_padding_same_at_a_stride_is_told_to_be_none_of_pytorch(
+    words: list[str], pads: str | None
+) -> None:
+    text = "PyTorch has no padding same at a stride above 1"
+    lines = run_cli("compare", "photo.png", *words).stdout.splitlines()
+    told = [lines[at - 1].split()[0] for at, line in enumerate(lines) if text in line]
+    assert told == ([] if pads is None else ["torch"])
+    if words[0] == "-f":
+        said = run_cli("conv", "photo.png", *words, "--convention", "torch", "-o", "a.npy").stderr
+        assert (f"{text}, but --padding {pads}" in said) is (pads is not None)
+        other = run_cli("conv", "photo.png", *words, "--convention", "tf", "-o", "b.npy").stderr
+        assert text not in other
+
+
+def test_pads_that_are_not_alike_are_told_in_the_report() -> None:
+    Path("net.toml").write_text(
+        '[[layers]]\nname = "first"\ntype = "conv"\nfilter = "edge"\nstride = 2\n'
+        'convention = "torch"\n'
+    )
+    pads = "pads 0 top, 1 bottom, 1 left, 1 right"
+    layer = ("--stride", "2", "--padding", "same")
+    for words in (("conv", "-f", "edge"), ("pool", "--size", "3")):
+        assert pads in run_cli(words[0], "photo.png", *words[1:], *layer, "-o", "-").stderr
+        alike = run_cli(words[0], "photo.png", *words[1:], "--padding", "1", "-o", "-").stderr
+        assert "pads" not in alike
+    said = run_cli("run", "net.toml", "photo.png", "-o", "a.npy").stderr
+    assert pads in said and "note: 'photo.png': first: PyTorch has no padding same" in said
+
+
 def test_addresses_are_refused_whole() -> None:
     said = refused("compare", "s3://bucket/a.png", "photo.png", code=2)
     assert "a file on this machine, got 's3://bucket/a.png'" in said
