@@ -135,7 +135,7 @@ def _resize_cells(
     layer: ResizeLayer, source: LayerInput, at: Pair, channel: int
 ) -> list[WeightedCell]:
     weights: dict[Pair, float] = {}
-    rows, columns = layer.taps(source.shape)
+    rows, columns = layer.taps(source.shape, source.rows(0, 1).dtype)
     for row, down in zip(rows.cells[at[0]], rows.weights[at[0]], strict=True):
         for column, across in zip(columns.cells[at[1]], columns.weights[at[1]], strict=True):
             cell = int(row), int(column)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Final
 
@@ -30,6 +30,7 @@ from cnncli.network.layers import (
 )
 from cnncli.network.layers.base import OPEN_SIDE
 from cnncli.network.model import Model
+from cnncli.network.preparation import Preparation
 
 _SIZED: Final = (CellScaleLayer, MatMulLayer, ViewLayer)
 """Layers that fit some rows and columns only."""
@@ -47,7 +48,7 @@ def check_chain(model: Model) -> None:
         With the name of the layer that fits no input that the first layers may take.
     """
     misfits = []
-    for channels in channel_counts(model):
+    for channels in channel_counts(model.network.nodes, model.input):
         misfit = _misfit(model, channels)
         if misfit is None:
             return
@@ -57,20 +58,19 @@ def check_chain(model: Model) -> None:
         raise error
 
 
-def channel_counts(model: Model) -> list[int]:
+def channel_counts(nodes: Sequence[Node], prepared: Preparation) -> list[int]:
     """Return the numbers of channels an input may have, the likeliest first.
 
     What a layer needs tells how many the input has.
     """
-    if known := 1 if model.input.gray else model.input.channels:
+    if known := 1 if prepared.gray else prepared.channels:
         return [known]
     channels: dict[str, Channels] = {SOURCE: (Fraction(1), Fraction(0))}
     counts = [3, 1]
-    nodes = model.network.nodes
     own = _needs(nodes[0].layer, (1, 1)) if nodes and nodes[0].name == NORMALIZE else []
     for node in nodes:
         a, b = _taken_by(node, channels)
-        needs = _needs(node.layer, model.input.size or (1, 1)) if node.name != NORMALIZE else []
+        needs = _needs(node.layer, prepared.size or (1, 1)) if node.name != NORMALIZE else []
         counts += [int((need - b) / a) for need in needs if a and need >= a + b]
         channels[node.name] = _made_by(node, (a, b), channels)
     # A mean of two numbers asks for two channels only where no layer tells how many there are.

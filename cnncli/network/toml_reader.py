@@ -308,7 +308,7 @@ class _Matrix:
 
     def on(self, nodes: Sequence[Node], source: str, prepared: Preparation) -> DenseLayer:
         """Return the layer on what some nodes give."""
-        counts = channel_counts(Model(Network(tuple(nodes)), prepared))
+        counts = channel_counts(nodes, prepared)
         values, units = self.weights.shape
         find = partial(dense_input, nodes, source, prepared.size, counts)
         try:

@@ -35,11 +35,16 @@ FIRST = {
 }
 
 
+def counts_of(path: Path) -> list[int]:
+    model = load_model(path)
+    return channel_counts(model.network.nodes, model.input)
+
+
 @pytest.mark.parametrize("text, channels", FIRST.values(), ids=FIRST)
 def test_a_first_layer_tells_how_many_channels_it_needs(text: str, channels: int) -> None:
     path = write_network(text)
     save_array("x.npy", np.random.default_rng(5).normal(size=(4, 6, channels)))
-    assert channels in channel_counts(load_model(path))
+    assert channels in counts_of(path)
     values_of("run", "net.toml", "x.npy")
 
 
@@ -57,7 +62,7 @@ def test_a_later_layer_tells_it_through_one_that_changes_their_number(
 ) -> None:
     path = write_network(text, conv(needed))
     save_array("x.npy", np.ones((4, 6, channels)))
-    assert channels in channel_counts(load_model(path))
+    assert channels in counts_of(path)
     assert (values_of("run", "net.toml", "x.npy") == needed).all()
 
 
@@ -74,3 +79,35 @@ def test_layers_that_fit_no_input_are_named() -> None:
     write_network(conv(4).replace('"c"', '"first"'), layer("depth-to-space", block=2, name="last"))
     save_array("x.npy", np.ones((4, 6, 4)))
     assert "layer last: " in refused("run", "net.toml", "x.npy", "-o", "y.npy")
+
+
+@pytest.mark.parametrize(
+    "text, expected",
+    [
+        (layer("space-to-depth", block=3), (2, 2, 9)),
+        (layer("slice", rows=[-4, 6]), (4, 6, 1)),
+        (layer("slice", rows=[5, -7, -1], columns=[4, 6]), (6, 2, 1)),
+    ],
+    ids=["blocks", "slice", "slice backwards"],
+)
+@pytest.mark.parametrize("top", ["", "[input]\nsize = [6, 6]\n"], ids=["open", "known"])
+def test_what_fits_some_sizes_only_is_judged_by_the_image(
+    top: str, text: str, expected: tuple[int, ...]
+) -> None:
+    write_network(top, text)
+    save_array("x.npy", np.arange(36.0).reshape(6, 6))
+    assert values_of("run", "net.toml", "x.npy").shape == expected
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        (layer("space-to-depth", block=3), "must fill rows and columns, got 4x3"),
+        (layer("slice", rows=[5, 7]), "must take some, got none of 4"),
+    ],
+    ids=["blocks", "slice"],
+)
+def test_an_image_that_does_not_fit_is_refused_by_its_own_size(text: str, message: str) -> None:
+    write_network(text)
+    save_array("x.npy", np.ones((4, 3)))
+    assert message in refused("run", "net.toml", "x.npy", "-o", "y.npy", code=2)

@@ -50,6 +50,28 @@ def test_keras_counts_channels_last_and_pytorch_first() -> None:
     np.testing.assert_allclose(forward(network, X).values["fc"].ravel(), expected)
 
 
+@pytest.mark.parametrize("layout", ["hwio", "oihw"])
+@pytest.mark.parametrize(
+    "top, channels",
+    [
+        ("[input]\nsize = [2, 3]\n", 1),
+        ("[input]\nsize = [2, 3]\n", 3),
+        ("[input]\nsize = [2, 3]\nchannels = 2\n", 2),
+        ("[input]\nsize = [1, 1]\n", 5),
+    ],
+)
+def test_the_first_layer_may_be_one(top: str, channels: int, layout: str) -> None:
+    size = (1, 1) if "[1, 1]" in top else (2, 3)
+    image = np.random.default_rng(2).normal(size=(*size, channels))
+    W = np.random.default_rng(3).normal(size=(image.size, 2))
+    np.save("w.npy", W if layout == "hwio" else W.T)
+    dense = f'[[layers]]\ntype = "dense"\nfilter = "w.npy"\nfilter_layout = "{layout}"\n'
+    Path("first.toml").write_text(top + dense, "utf-8")
+    values = image if layout == "hwio" else image.transpose(2, 0, 1)
+    found = forward(load_model(Path("first.toml")).network, image[None]).values["dense1"]
+    np.testing.assert_allclose(found.ravel(), values.ravel() @ W)
+
+
 def test_sizes_that_need_not_be_given() -> None:
     pool = "type = 'pool'\nmode = 'average'\nsize = 'global'"
     behind = output("filter = [[1, 0], [0, 1], [1, 1.5]]\nactivation = 'softmax'", pool)

@@ -106,6 +106,25 @@ def test_linear_between_corners_is_a_straight_line() -> None:
     np.testing.assert_allclose(layer.forward(line)[0].ravel(), np.arange(7) / 2, atol=1e-6)
 
 
+@pytest.mark.parametrize("mode", ["linear", "cubic"])
+@pytest.mark.parametrize("coordinates", ["half-pixel", "asymmetric", "align-corners"])
+def test_places_of_double_values_are_double(mode: str, coordinates: str) -> None:
+    ramp = np.arange(3000.0).reshape(1, 1, -1, 1)
+    layer = ResizeLayer((1, 4111), mode=mode, coordinates=coordinates)
+    outputs = np.arange(4111)
+    places = {
+        "half-pixel": (outputs + 0.5) * 3000 / 4111 - 0.5,
+        "asymmetric": outputs * 3000 / 4111,
+        "align-corners": outputs * 2999 / 4110,
+    }[coordinates]
+    # Away from the borders, where cells are repeated.
+    inside = (places > 2) & (places < 2996)
+    found = layer.forward(ramp)[0].ravel()
+    np.testing.assert_allclose(found[inside], places[inside], rtol=1e-12)
+    strips = layer.stage(ramp.shape, ramp.dtype).read(lambda *_: ramp, 0, 1)
+    np.testing.assert_array_equal(strips.ravel(), found)
+
+
 @pytest.mark.parametrize(("rounding", "expected"), [("floor", [0, 1]), ("ceil", [1, 2])])
 def test_which_cell_is_nearest(rounding: str, expected: list[int]) -> None:
     line = np.arange(3.0).reshape(1, 1, 3, 1)

@@ -25,7 +25,7 @@ STRIP_BYTES: Final = 2**20
 """Output of layers other than convolutions that is made at a time."""
 
 
-def is_open(shape: Shape) -> bool:
+def is_open(shape: Sequence[int]) -> bool:
     """Tell whether rows and columns are not known: so many no picture has.
 
     Examples

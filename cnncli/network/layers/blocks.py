@@ -17,6 +17,7 @@ from cnncli.network.layers.base import (
     Gradients,
     RowSource,
     StripStage,
+    is_open,
     rows_at_once,
 )
 from cnncli.render.options import MapGroup, numbered_groups
@@ -167,7 +168,7 @@ class SpaceToDepthLayer(_Blocks):
     def output_shape(self, shape: Shape) -> Shape:
         """Check that blocks fill rows and columns, and return the smaller maps' shape."""
         self._check()
-        if shape[1] % self.block or shape[2] % self.block:
+        if not is_open(shape) and (shape[1] % self.block or shape[2] % self.block):
             raise ShapeError(
                 f"blocks of {self.block} must fill rows and columns, got {shape[1]}x{shape[2]}"
             )

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar, Final
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from cnncli._dataclass import dataclass
 from cnncli.core.arrays import FloatArray, Shape
@@ -43,7 +43,7 @@ _MOST: Final = 2**20
 
 
 def _half_pixel(places: FloatArray, scale: float, size: int, out: int) -> FloatArray:
-    return (places + np.float32(0.5)) / np.float32(scale) - np.float32(0.5)
+    return (places + 0.5) / scale - 0.5
 
 
 def _pytorch_half_pixel(places: FloatArray, scale: float, size: int, out: int) -> FloatArray:
@@ -51,13 +51,13 @@ def _pytorch_half_pixel(places: FloatArray, scale: float, size: int, out: int) -
 
 
 def _asymmetric(places: FloatArray, scale: float, size: int, out: int) -> FloatArray:
-    return places / np.float32(scale)
+    return places / scale
 
 
 def _align_corners(places: FloatArray, scale: float, size: int, out: int) -> FloatArray:
     if out == 1:
         return np.zeros_like(places)
-    return np.asarray(places * np.float32(size - 1) / np.float32(out - 1), np.float32)
+    return places * (size - 1) / (out - 1)
 
 
 COORDINATES: Final[dict[str, Callable[[FloatArray, float, int, int], FloatArray]]] = {
@@ -66,7 +66,7 @@ COORDINATES: Final[dict[str, Callable[[FloatArray, float, int, int], FloatArray]
     "asymmetric": _asymmetric,
     "align-corners": _align_corners,
 }
-"""Where the middle of an output cell lies on the input."""
+"""Where the middle of an output cell lies on the input, in the precision of the places given."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -180,17 +180,19 @@ class ResizeLayer(ChannelwiseDefaults):
             raise ShapeError(f"a resize to {rows}x{columns} leaves nothing, or too much")
         return shape[0], rows, columns, shape[3]
 
-    def taps(self, shape: Shape) -> tuple[Taps, Taps]:
-        """Return what rows and columns of the output are made of."""
+    def taps(self, shape: Shape, dtype: DTypeLike = np.float32) -> tuple[Taps, Taps]:
+        """Return what rows and columns of the output are made of, for values of a dtype."""
         out, scales = self._sizes(shape)
         rows, columns = (
-            self._axis_taps(size, count, scale)
+            self._axis_taps(size, count, scale, dtype)
             for size, count, scale in zip(shape[1:3], out, scales, strict=True)
         )
         return rows, columns
 
-    def _axis_taps(self, size: int, out: int, scale: float) -> Taps:
-        places = COORDINATES[self.coordinates](np.arange(out, dtype=np.float32), scale, size, out)
+    def _axis_taps(self, size: int, out: int, scale: float, dtype: DTypeLike) -> Taps:
+        # Which cell is nearest is decided in single precision, as everywhere.
+        outputs = np.arange(out, dtype=np.float32 if self.mode == "nearest" else dtype)
+        places = COORDINATES[self.coordinates](outputs, scale, size, out)
         offsets, weights = np.zeros(1), np.ones((out, 1))
         if self.mode == "nearest":
             cells = ROUNDINGS[self.rounding](places)
@@ -255,7 +257,7 @@ class ResizeLayer(ChannelwiseDefaults):
     def stage(self, shape: Shape, dtype: np.dtype[Any]) -> StripStage:
         """Prepare the layer for strips of one image."""
         out = self.output_shape(shape)
-        rows, columns = self.taps(shape)
+        rows, columns = self.taps(shape, dtype)
 
         def read(source: RowSource, first: int, last: int) -> FloatArray:
             needed = rows.source(first, last)
@@ -266,12 +268,12 @@ class ResizeLayer(ChannelwiseDefaults):
 
     def forward(self, X: FloatArray) -> tuple[FloatArray, Shape]:
         """Return the resized maps."""
-        rows, columns = self.taps(X.shape)
+        rows, columns = self.taps(X.shape, X.dtype)
         return columns.apply(rows.apply(X, 1), 2), X.shape
 
     def backward(self, dY: FloatArray, cache: Shape) -> tuple[FloatArray, Gradients]:
         """Return the gradient of the maps before resizing."""
-        rows, columns = self.taps(cache)
+        rows, columns = self.taps(cache, dY.dtype)
         return rows.gather(columns.gather(dY, 2, cache[2]), 1, cache[1]), {}
 
 

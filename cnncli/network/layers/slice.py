@@ -17,6 +17,7 @@ from cnncli.network.layers.base import (
     Gradients,
     RowSource,
     StripStage,
+    is_open,
     rows_at_once,
 )
 from cnncli.network.layers.channels import numbered_names
@@ -86,9 +87,10 @@ class SliceLayer(ChannelwiseDefaults):
             raise ShapeError(
                 f"channels {self.start}{stop} in steps of {self.step} must be among {shape[3]}"
             )
+        known = not is_open(shape)
         return (
-            _taken("rows", self.rows, shape[1]),
-            _taken("columns", self.columns, shape[2]),
+            _taken("rows", self.rows, shape[1], known),
+            _taken("columns", self.columns, shape[2], known),
             _taken("channels", (self.start, self.stop, self.step), shape[3]),
         )
 
@@ -152,11 +154,16 @@ class SliceLayer(ChannelwiseDefaults):
         return (slice(None), *map(_as_slice, self.taken(shape)))
 
 
-def _taken(name: str, part: Sequence[int | None] | None, count: int) -> range:
+def _taken(
+    name: str, part: Sequence[int | None] | None, count: int, is_known: bool = True
+) -> range:
+    """Return what is taken of a side; where its length is not known that may be any number."""
     wanted = slice(*(part or (None,)))
     if wanted.step == 0:
         raise ShapeError(f"the step of {name} must not be 0")
     chosen = range(count)[wanted]
+    if not chosen and not is_known:
+        return range(count)
     if not chosen:
         raise ShapeError(f"a slice of {name} must take some, got none of {count}")
     return chosen
