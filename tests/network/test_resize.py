@@ -109,7 +109,7 @@ def test_linear_between_corners_is_a_straight_line() -> None:
 @pytest.mark.parametrize("mode", ["linear", "cubic"])
 @pytest.mark.parametrize("coordinates", ["half-pixel", "asymmetric", "align-corners"])
 def test_places_of_double_values_are_double(mode: str, coordinates: str) -> None:
-    ramp = np.arange(3000.0).reshape(1, 1, -1, 1)
+    line = np.random.default_rng(8).standard_normal(3000)
     layer = ResizeLayer((1, 4111), mode=mode, coordinates=coordinates)
     outputs = np.arange(4111)
     places = {
@@ -117,11 +117,25 @@ def test_places_of_double_values_are_double(mode: str, coordinates: str) -> None
         "asymmetric": outputs * 3000 / 4111,
         "align-corners": outputs * 2999 / 4110,
     }[coordinates]
+    cells = np.floor(places).astype(int)
+    share = places - cells
+    if mode == "linear":
+        parts = {0: 1 - share, 1: share}
+    else:
+        # Keys' cubic kernel with -3/4, multiplied out.
+        parts = {
+            -1: -0.75 * share * (1 - share) ** 2,
+            0: 1.25 * share**3 - 2.25 * share**2 + 1,
+            1: 0.75 * share + 1.5 * share**2 - 1.25 * share**3,
+            2: -0.75 * share**2 * (1 - share),
+        }
+    expected = sum(line.take(cells + k, mode="clip") * part for k, part in parts.items())
     # Away from the borders, where cells are repeated.
     inside = (places > 2) & (places < 2996)
-    found = layer.forward(ramp)[0].ravel()
-    np.testing.assert_allclose(found[inside], places[inside], rtol=1e-12)
-    strips = layer.stage(ramp.shape, ramp.dtype).read(lambda *_: ramp, 0, 1)
+    values = line.reshape(1, 1, -1, 1)
+    found = layer.forward(values)[0].ravel()
+    np.testing.assert_allclose(found[inside], np.asarray(expected)[inside], atol=1e-11)
+    strips = layer.stage(values.shape, values.dtype).read(lambda *_: values, 0, 1)
     np.testing.assert_array_equal(strips.ravel(), found)
 
 
