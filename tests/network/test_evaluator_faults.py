@@ -60,6 +60,11 @@ REFUSED = {
         "kernel_shape": [2, 2], "strides": [2, 2], "auto_pad": "SAME_LOWER"}),
     "average, ceil": ("AveragePool", 19, (2, 2, 6), {
         "kernel_shape": [3], "strides": [5], "ceil_mode": 1}),
+    "max, SAME_UPPER": ("MaxPool", 12, (2, 2, 4), {"kernel_shape": [2], "auto_pad": "SAME_UPPER"}),
+    "max, ceil": ("MaxPool", 12, (2, 2, 3), {
+        "kernel_shape": [2], "strides": [2], "pads": [1, 1], "ceil_mode": 1}),
+    "max, ceil and SAME": ("LpPool", 18, (2, 2, 4), {
+        "kernel_shape": [2], "auto_pad": "SAME_UPPER", "ceil_mode": 1}),
     "no window fits": ("AveragePool", 11, (2, 2, 2), {"kernel_shape": [3], "strides": [2]}),
     "no stride": ("AveragePool", 19, (2, 2, 6), {
         "kernel_shape": [3], "strides": [0], "ceil_mode": 1}),
@@ -71,6 +76,14 @@ def test_refused(name: str) -> None:
     op, opset, shape, fields = REFUSED[name]
     with pytest.raises(NotRun):
         reference(op, opset, **fields).run([numbers(*shape)])
+
+
+def test_pools_without_pads_by_name_keep_dilations_and_ceil_mode() -> None:
+    X = numbers(2, 2, 6)
+    window = {"kernel_shape": [2], "strides": [2], "dilations": [2], "auto_pad": "VALID"}
+    (Y,) = reference("MaxPool", 12, ceil_mode=1, **window).run([X])
+    beside = np.pad(X, ((0, 0), (0, 0), (0, 2)), constant_values=-np.inf)
+    np.testing.assert_array_equal(Y, np.maximum(X[:, :, ::2], beside[:, :, 2::2]))
 
 
 @pytest.mark.parametrize(

@@ -66,6 +66,11 @@ def mended_version(proto: Any, opset: int) -> int:
             make = import_module("onnx").helper.make_attribute
             proto.attribute.append(make(name, "output_half_pixel"))
         return _HALF_PIXEL
+    if proto.op_type in _POOLS and given.get("auto_pad") == "VALID":
+        # With it dilations and ceil_mode are forgotten; no pads are the same.
+        kept = [each for each in proto.attribute if each.name not in ("auto_pad", "pads")]
+        del proto.attribute[:]
+        proto.attribute.extend(kept)
     if proto.op_type == "BatchNormalization" and _is_inference(given, opset, len(proto.output)):
         # Those of 6 to 9 take their input's own mean and variance in.
         kept = [each for each in proto.attribute if each.name not in ("spatial", "is_test")]
@@ -198,13 +203,35 @@ def _conv_transpose(node: _Node) -> str:
     return "with output_shape" if node.get("output_shape", ()) else ""
 
 
+def _pool(node: _Node) -> str:
+    """Why a pool of any kind has other windows, or is refused."""
+    kernel, auto = node.get("kernel_shape", ()), node.get("auto_pad", "NOTSET")
+    count, ceil = len(kernel), node.get("ceil_mode", 0)
+    if ceil and auto != "NOTSET":
+        return "with ceil_mode and auto_pad"
+    if auto.startswith("SAME"):
+        return ""
+    strides, dilations = (node.get(name, (1,) * count) for name in ("strides", "dilations"))
+    pads = node.get("pads", (0,) * 2 * count)
+    for axis, length in enumerate(node.dims[2:]):
+        if length is None:
+            continue
+        end = length + pads[axis]
+        steps = end + pads[count + axis] - dilations[axis] * (kernel[axis] - 1) - 1
+        if steps < 0:
+            return "where its window does not fit into its input"
+        if ceil and -(-steps // strides[axis]) * strides[axis] >= end:
+            return "with ceil_mode, where a window would begin behind its input"
+    return ""
+
+
 def _max_pool(node: _Node) -> str:
-    strided = max((*node.get("strides", ()), *node.get("dilations", ())), default=1) > 1
-    if strided and node.get("auto_pad", "NOTSET").startswith("SAME"):
+    if node.get("auto_pad", "NOTSET").startswith("SAME"):
         # Pads of either word as those of SAME_UPPER, some of them negative.
-        return "with strides and auto_pad"
+        return "with auto_pad"
+    strided = max((*node.get("strides", ()), *node.get("dilations", ())), default=1) > 1
     unlike = len({*node.get("pads", ())}) > 1
-    return "with pads that differ" if unlike and not strided else ""
+    return "with pads that differ" if unlike and not strided else _pool(node)
 
 
 def _sum_pool(node: _Node) -> str:
@@ -213,13 +240,13 @@ def _sum_pool(node: _Node) -> str:
     count = len(kernel)
     strides, dilations = (node.get(name, (1,) * count) for name in ("strides", "dilations"))
     if node.get("auto_pad", "NOTSET").startswith("SAME"):
-        return "with dilations and auto_pad" if max(dilations, default=1) > 1 else ""
+        return "with dilations and auto_pad" if max(dilations, default=1) > 1 else _pool(node)
     pads, allowed = node.get("pads", (0,) * 2 * count), 1 if node.op == "AveragePool" else 0
     for axis, length in enumerate(node.dims[2:] if node.get("ceil_mode", 0) else ()):
         read = (length or 0) + pads[axis] + pads[count + axis]
         if (dilations[axis] * (kernel[axis] - 1) + 1 - read) % strides[axis] > allowed:
             return "with ceil_mode"
-    return ""
+    return _pool(node)
 
 
 def _grid_sample(node: _Node) -> str:

@@ -7,7 +7,7 @@ from typing import Final
 
 from cnncli.network import layers
 from cnncli.network.onnx.families.table import Builder, Result
-from cnncli.network.onnx.families.window import brief, of_depth, of_rows, window_fields
+from cnncli.network.onnx.families.window import brief, of_rows, of_volumes, window_fields
 from cnncli.network.onnx.values import BuiltLayer, NodeInputs, UnsupportedNode
 
 
@@ -27,7 +27,7 @@ def _pool(mode: str) -> Callable[[NodeInputs], Result]:
         )
         return BuiltLayer(layer, (node.picture(),))
 
-    return of_rows(of_depth(make))
+    return of_volumes(of_rows(make))
 
 
 def _global_pool(mode: str) -> Callable[[NodeInputs], Result]:

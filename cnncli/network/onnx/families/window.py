@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from cnncli.core.geometry import PaddingLike, Pair
+from cnncli.core.geometry import PaddingLike
 from cnncli.io.limits import MAX_CELLS
 from cnncli.network.layers.view import Layout, ViewLayer, reshaped
 from cnncli.network.onnx.families.table import Builder, Result
@@ -23,7 +23,7 @@ _ON_A_ROW: Final = {
 """Settings of windows, and what each is along the rows of a picture of one row."""
 
 _ALONG_CELLS: Final = {"kernel_shape": 1, "strides": 1, "dilations": 1, "pads": 0}
-"""What settings of a window over channels are along the cells of a map."""
+"""What settings of a window are along an axis that it does not reach over."""
 
 _AUTO_PADS: Final = {"SAME_UPPER": "same", "SAME_LOWER": "same-lower", "VALID": "valid"}
 
@@ -65,36 +65,64 @@ def _on_a_row(node: NodeInputs, x: Signal) -> NodeInputs:
     return replace(node, attributes=attributes, inputs=tuple(inputs))
 
 
-def of_depth(build: Builder) -> Builder:
-    """Return a builder of pictures that takes values (1, 1, C, H, W) too: a row a channel.
+def of_volumes(build: Builder) -> Builder:
+    """Return a builder of pools of one picture that takes several, signals and volumes too.
 
-    PyTorch exports its local response normalisation as pools of neighbouring channels.
+    A pool over rows and columns of N*C*D maps, and one over D behind it, do what one over all does.
     """
 
     def built(node: NodeInputs) -> Result:
         x = node.input(0)
-        if not isinstance(x, Signal) or not x.has_depth or x.size is None:
+        if not isinstance(x, Signal) or x.shape is None or not 3 <= len(x.shape) <= 5:
             return build(node)
-        made = build(_on_depth(node, x, x.size))
-        if not isinstance(made, BuiltLayer):
-            return made
-        rows, columns, one = made.layer.output_shape((1, x.channels, math.prod(x.size), 1))[1:]
-        layout = reshaped(Layout(), (rows, columns, one), (1, 1, rows, *x.size))
-        return replace(made, layout=layout)
+        if len(x.shape) < 5 and x.shape[0] == 1:
+            return build(node)
+        outer, inner = x.shape[:2], x.shape[2:]
+        over_maps, over_depth = (_of_axes(node, len(inner), axes) for axes in ((1, 2), (0, None)))
+        depth, n_H, n_W = (1,) * (3 - len(inner)) + inner
+        maps = math.prod(outer)
+        made: Any = None
+        if not _is_one_cell(over_maps):
+            x = _as_picture(x, (1, maps * depth, n_H, n_W))
+            made = build(replace(over_maps, inputs=(x,)))
+            _, n_H, n_W, _ = made.layer.output_shape((1, n_H, n_W, maps * depth))
+            layout = reshaped(Layout(), (n_H, n_W, maps * depth), (*outer, depth, n_H, n_W))
+            x = replace(x.through(made.layer), layout=layout)
+        if made is None or not _is_one_cell(over_depth):
+            x = _as_picture(x, (1, maps, depth, n_H * n_W))
+            made = build(replace(over_depth, inputs=(x,)))
+            _, depth, *_ = made.layer.output_shape((1, depth, n_H * n_W, maps))
+        cells = made.layer.output_shape((1, *(made.inputs[0].size), made.inputs[0].channels))[1:]
+        lengths = (depth, n_H, n_W)[-len(inner) :]
+        return BuiltLayer(made.layer, made.inputs, reshaped(Layout(), cells, (*outer, *lengths)))
 
     return built
 
 
-def _on_depth(node: NodeInputs, x: Signal, size: Pair) -> NodeInputs:
+def _as_picture(x: Signal, shape: tuple[int, int, int, int]) -> Signal:
+    """Return a value as pictures of another shape (1, C, H, W)."""
+    axes = tuple(range(len(x.shape or ())))
+    return replace(x.through(ViewLayer(x.layout, axes, shape[1], shape)), layout=Layout())
+
+
+def _of_axes(node: NodeInputs, count: int, axes: tuple[int, int | None]) -> NodeInputs:
+    """Return a node with its window along two of the last three axes, or along one alone."""
     attributes = dict(node.attributes)
-    for name, count in _ALONG_CELLS.items():
-        given = tuple(attributes.get(name, ()))
-        if any(number != count for k, number in enumerate(given) if k % 3):
-            raise UnsupportedNode("its window has more axes than that of the channels")
-        if given:
-            attributes[name] = tuple(number for end in given[::3] for number in (end, count))
-    view = ViewLayer(x.layout, (0, 1, 2, 3, 4), 1, (1, 1, x.channels, math.prod(size)))
-    return replace(node, attributes=attributes, inputs=(replace(x.through(view), layout=Layout()),))
+    for name, alone in _ALONG_CELLS.items():
+        halves = 2 if name == "pads" else 1
+        given = node.get(name, () if name == "kernel_shape" else (alone,) * count * halves)
+        if len(given) != count * halves:
+            raise UnsupportedNode(f"its window has not {count} axes")
+        ends = [(alone,) * (3 - count) + given[k : k + count] for k in range(0, len(given), count)]
+        attributes[name] = tuple(
+            alone if axis is None else end[axis] for end in ends for axis in axes
+        )
+    return replace(node, attributes=attributes)
+
+
+def _is_one_cell(node: NodeInputs) -> bool:
+    """Whether the window of a node takes every cell for itself."""
+    return all(set(node.get(name, ())) == {alone} for name, alone in _ALONG_CELLS.items())
 
 
 def window_fields(node: NodeInputs) -> dict[str, Any]:
