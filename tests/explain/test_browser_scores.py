@@ -52,13 +52,13 @@ def test_a_layer_that_the_score_is_not_made_from_says_why_it_has_no_gradients(
     tab = show(digits_page())
     tab.click("#gradients")
     until(tab, "cnncli.gradients()?.key === 'digit,3,0,0'")
-    told = "[data-layer=probability] .range"
-    assert tab.text_content(told) == "no gradients: digit 3 is not made from probability"
-    assert tab.locator(told).bounding_box()["height"] > 10
-    one = "gradients: 1 of the unit itself, 0 of those beside it"
+    why = "no gradients: those of digit 3 are shown, which is not made from probability"
+    assert tab.inner_text("[data-layer=probability] .largest") == why
+    one = "gradients: 1 of digit 3 itself, 0 of the others"
     assert tab.text_content("[data-layer=digit] .largest") == one
     tab.get_by_role("button", name="probability 3", exact=True).click()
     until(tab, "cnncli.gradients()?.key === 'probability,3,0,0'")
+    one = one.replace("digit", "probability")
     assert tab.text_content("[data-layer=probability] .largest") == one
     assert tab.text_content("[data-layer=digit] .largest") == "gradients"
 

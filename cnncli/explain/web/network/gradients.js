@@ -92,9 +92,17 @@ function gradientRange(layer, index) {
 
 function gradientRangeText(layer, index) {
   const { lo, hi } = gradientRange(layer, index);
-  if (!gradients.byLayer.has(layer.name)) return `no gradients: ${gradientName(gradients.unit)} is not made from ${layer.name}`;
+  // Above scores it is said by the strip.
+  if (!gradients.byLayer.has(layer.name)) return layer.largest.length ? "" : gradientTitle(layer);
   if (hi === 0) return "gradient 0 everywhere";
   return `gradient: ${numberText(lo)} blue, 0 white, ${numberText(hi)} red`;
+}
+
+/** What stands above the gradients of a layer's scores: why there are none, or which are not 0. */
+function gradientTitle({ name }) {
+  const { unit, byLayer } = gradients;
+  if (!byLayer.has(name)) return `no gradients: those of ${gradientName(unit)} are shown, which is not made from ${name}`;
+  return name === unit.layer ? `gradients: 1 of ${unitText(unit)} itself, 0 of the others` : "gradients";
 }
 
 /** The cell of a map: of a colour map in the channel with the largest gradient. */

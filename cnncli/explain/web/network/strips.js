@@ -162,7 +162,7 @@ function drawScores(layer) {
   strip.style.setProperty("--number", `${longest + 1}ch`);
   const best = layer.pictures.findIndex(({ index }) => index === layer.winner);
   let text = layer.winner === null ? "not a number: no score is finite, none is the largest" : "";
-  if (showsGradients()) text = layer.name === gradients.unit.layer ? "gradients: 1 of the unit itself, 0 of those beside it" : "gradients";
+  if (showsGradients()) text = gradientTitle(layer);
   else if (best >= 0) text = `largest: ${mapName(layer.pictures[best])} (${scoreText(layer, best)})`;
   setText(strip.querySelector(".largest"), text);
   renew(strip.querySelector(".ends > span"), ...barEnds(showsGradients() ? gradientRange(layer, 0) : layer.ranges[0]));
