@@ -143,3 +143,22 @@ def test_on_a_phone_no_text_is_under_the_button_to_the_layers(show: Opener) -> N
     settle(tab)
     button = tab.locator("#to-graph").bounding_box()
     assert tab.locator("#sentence").bounding_box()["y"] >= button["y"] + button["height"]
+
+
+def test_on_a_phone_the_unit_stays_in_sight_on_a_quarter_of_the_screen(show: Opener) -> None:
+    network = load_model(REPOSITORY / "examples" / "digits.toml").network
+    picture = read_image(REPOSITORY / "examples" / "digits" / "3.png", ReadOptions(gray=True))
+    data = network_page_data(network, picture, "probability", Unit((0, 0), 3), title="net")
+    tab = show(data, viewport={"width": 360, "height": 640}, has_touch=True, is_mobile=True)
+    conv2 = {"layer": "conv2", "map": 1, "at": [0, 0]}
+    for change in ({"gradients": True}, {"unit": conv2}, {"layers": {"conv2": {"off": [1]}}}):
+        tab.evaluate("(change) => cnncli.apply(change)", change)
+        settle(tab)
+        tab.evaluate("window.scrollTo(0, 2500)")
+        box = tab.locator(".unit").bounding_box()
+        assert box["y"] == 0 and box["height"] <= 160
+        # What it is for: the unit and its value, and the buttons.
+        for seen in ("#headline", "#to-graph", "#map-off"):
+            one = tab.locator(seen).bounding_box()
+            assert one["y"] >= 0 and one["y"] + one["height"] <= box["height"]
+    assert tab.text_content("#headline") == "conv2, map 1, row 0, column 0: 0"
