@@ -13,7 +13,7 @@ from click.shell_completion import CompletionItem
 from cnncli.core.choices import PAD_MODE_NAMES
 from cnncli.errors import OptionError
 from cnncli.filters.builtin_names import builtin_names
-from cnncli.filters.matrix_text import with_points
+from cnncli.filters.matrix_text import parse_number, with_points
 from cnncli.io.limits import MAX_CELLS, UNITS
 from cnncli.render.options import RANGES, parse_range
 
@@ -215,7 +215,7 @@ class RangeType(TextType):
 
 
 class FiniteFloat(TextType):
-    """A finite number, above a bound if there is one."""
+    """A finite number or fraction, above a bound if there is one."""
 
     name = "number"
 
@@ -226,8 +226,8 @@ class FiniteFloat(TextType):
     def parse(self, text: str) -> float | None:
         """Return the number."""
         try:
-            number = float(text)
-        except ValueError:
+            number = parse_number(text) if "/" in text else float(text)
+        except (ValueError, OptionError):
             return None
         if number != number or (abs(number) == float("inf") and not self.allow_inf):
             return None

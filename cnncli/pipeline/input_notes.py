@@ -19,6 +19,8 @@ from cnncli.render.result_record import recorded_ranges
 _BYTE, _FULL = 255, 65_535
 _FAR = 20
 """What no input of a network reaches that is of values of 0..1 with its mean and std."""
+_FAINT = 0.02
+"""Below this factor pixels of 0..1 are as good as all alike, and this share of them is no mean."""
 _BRIGHT = 2
 """Multiples of white from which a number is taken for one of 8 or 16 bits."""
 
@@ -65,12 +67,21 @@ def range_notes(picture: Picture) -> tuple[str, ...]:
 
 
 def _scale_notes(network: Network, picture: Picture) -> tuple[str, ...]:
-    """Say that scale, mean and std are for values of 0..1, of an array that holds others."""
+    """Say that scale, mean and std are for values of 0..1, where they look like those of others."""
     scales = [node.layer for node in network.nodes if isinstance(node.layer, InputScaleLayer)]
-    if not scales or picture.is_picture or picture.scale != 1 or picture.pixels.dtype.kind != "f":
+    if not scales:
+        return ()
+    factor, offset = scales[0].factor, scales[0].offset
+    if picture.levels is not None:
+        white = f"white becomes {float(np.abs(factor + offset).max()):.4g}: pixels are 0..1"
+        if np.abs(factor).max() < _FAINT:
+            return (f"{white} and need no division by 255",)
+        is_other = (np.abs(offset) > 0) & (np.abs(offset) < _FAINT * np.abs(factor))
+        return (f"{white}, as this mean is, and scale is not",) if is_other.any() else ()
+    if picture.is_picture or picture.scale != 1 or picture.pixels.dtype.kind != "f":
         return ()
     top = float(picture.pixels.max(initial=0))
-    reached = float(np.abs(top * scales[0].factor + scales[0].offset).max())
+    reached = float(np.abs(top * factor + offset).max())
     if top <= _BRIGHT or not _FAR < reached < np.inf:
         return ()
     return (

@@ -103,6 +103,41 @@ def test_arrays_that_are_no_values_of_0_to_1_are_told_what_becomes_of_them(
 
 
 @pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (["--scale", "1/255"], "white becomes 0.003922: pixels are 0..1 and need no division"),
+        (["--scale", "1/255", "--mean", "0.5", "--std", "0.5"], "white becomes 0.9922"),
+        (["--std", "255"], "need no division by 255"),
+        (
+            ["--prep", "imagenet", "--scale", "255"],
+            "white becomes 1136: pixels are 0..1, as this mean is, and",
+        ),
+        (["--scale", "255", "--mean", "0.5"], "white becomes 254.5"),
+        (["--prep", "imagenet"], None),
+        (["--prep", "0..255"], None),
+        (["--prep", "-1..1"], None),
+        (["--scale", "255", "--mean", "123.675,116.28,103.53", "--std", "58.4,57.1,57.4"], None),
+        (["--scale", "255", "--mean", "104,117,123"], None),
+        (["--scale", "65535"], None),
+        (["--scale", "2", "--mean", "1"], None),
+        ([], None),
+    ],
+)
+def test_a_scale_that_is_not_for_pixels_of_0_to_1_is_told(
+    given: list[str], told: str | None
+) -> None:
+    save("x.png", PHOTO)
+    save_array("x8.npy", PHOTO)
+    save_array("x255.npy", PHOTO.astype(np.float32))
+    Path("net.toml").write_text('[[layers]]\ntype = "conv"\nfilter = "edge"\n')
+    for name in ("x.png", "x8.npy", "x255.npy"):
+        said = run_cli("run", "net.toml", name, *given, "-o", "-").stderr
+        is_told = told is not None and name != "x255.npy"
+        assert ("white becomes" in said) is is_told
+        assert not is_told or str(told) in said
+
+
+@pytest.mark.parametrize(
     ("shape", "top", "step", "is_noted"),
     [
         ((20, 17, 3), 255, 1, True),
