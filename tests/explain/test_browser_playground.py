@@ -190,6 +190,58 @@ def test_all_fits_on_a_telephone(tab: Any) -> None:
     assert tab.evaluate("document.documentElement.scrollWidth") <= 360
 
 
+def test_on_a_telephone_the_map_stands_beside_the_filter_that_is_drawn(tab: Any) -> None:
+    assert tab.is_hidden("#drawn-map")
+    tab.set_viewport_size({"width": 360, "height": 640})
+    tab.locator("#paint td button >> nth=4").scroll_into_view_if_needed()
+    settle(tab)
+    grid, map_ = (tab.locator(one).bounding_box() for one in ("#paint table", "#drawn-map"))
+    assert map_["x"] >= grid["x"] + grid["width"] and map_["x"] + map_["width"] <= 360
+    drawn = "drawnMap.toDataURL()"
+    before = tab.evaluate(drawn)
+    # As the layer's large map, which is far below.
+    same = "drawLayerMap(drawnMap, byName.get('conv1'), state.maps.conv1, DRAWN_MAP)"
+    tab.evaluate(f"mapKeys.delete(drawnMap); {same}")
+    assert tab.evaluate(drawn) == before
+    tab.click("#paint td button >> nth=4")
+    until(tab, "addressText().includes('conv=3x3:-1,0,1,-2,1,2,-1,0,1/')")
+    settle(tab)
+    after = tab.evaluate(drawn)
+    assert after != before
+    tab.evaluate(f"mapKeys.delete(drawnMap); {same}")
+    assert tab.evaluate(drawn) == after
+    # A layer that cannot be computed has none.
+    tab.evaluate("cnncli.apply({ layers: { conv1: { padding: 'valid', dilation: [99, 99] } } })")
+    settle(tab)
+    assert tab.is_visible("#paint table") and tab.is_hidden("#drawn-map")
+
+
+def test_on_a_telephone_an_answer_is_told_where_its_question_stood(tab: Any) -> None:
+    tab.set_viewport_size({"width": 360, "height": 640})
+    tab.click("#quiz")
+    tab.evaluate("answerQuestion(0)")
+    settle(tab)
+    quiz, stack = (tab.locator(one).bounding_box() for one in ("#quiz-panel", "#stack"))
+    assert quiz["y"] >= 0 and quiz["y"] + quiz["height"] <= stack["y"]
+
+
+def test_a_question_on_relu_does_not_tell_its_answer(tab: Any) -> None:
+    ask = """() => {
+      const told = [];
+      for (let seed = 0; told.length < 5; seed += 1) {
+        cnncli.quiz(seed);
+        const { topic, unit, answers } = cnncli.state.quiz.question;
+        const isOfRelu = topic === "value" && unit.layer === "activation1" && answers[0] === 0;
+        if (isOfRelu) told.push(document.getElementById("quiz-panel").innerText);
+        answerQuestion(0);
+      }
+      return told;
+    }"""
+    for text in tab.evaluate(ask):
+        assert "relu: max(0, z)." in text
+        assert "makes it 0" not in text
+
+
 def test_a_layer_that_is_added_comes_in_sight_beside_its_stack(tab: Any) -> None:
     assert tab.text_content("#add-about") == "horizontal edges; above 0: brighter downward."
     for kind, does in {

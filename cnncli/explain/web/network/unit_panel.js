@@ -39,7 +39,7 @@ function drawUnit(trail, boxes) {
   renew(byId("headline"), nameElement(unit.layer), document.createTextNode(place));
   setText(byId("sentence"), sentence);
   const subject = made.step ? subjectOf(unit, made) : null;
-  const how = made.problem ?? (subject ? sentenceOf(subject) : ruleText(layer, made));
+  const how = made.problem ?? (subject ? sentenceOf(subject) : ruleText(layer, made) + activationText(layer, made));
   drawPanel(byId("trail-panel"), () => drawTrail(trail));
   drawPanel(byId("how-panel"), () => {
     drawColours(picture, unit);
@@ -195,7 +195,7 @@ function ruleText(layer, made) {
   if (op === "pad" && made.isBorder) return `The border copies a cell of the input (${padMode}).`;
   if (op in PLACES) return "One value of an input, as it is.";
   const rules = {
-    activation: formula && formula + reluText("It", activation, sumBefore(made)),
+    activation: formula,
     softmax: activation && `${formula.slice(0, -1)}, ${over}.`,
     batchnorm: `${norm}, with the mean and variance of training.`,
     "instance-norm": `${norm}, with the mean and variance of ${own}.`,
@@ -216,6 +216,11 @@ function ruleText(layer, made) {
     min: "The smallest of its inputs.",
   };
   return rules[op];
+}
+
+/** Why a unit of an activation is 0, which a question on it does not tell. */
+function activationText({ settings: { op, activation } }, made) {
+  return op === "activation" ? reluText("It", activation, sumBefore(made)) : "";
 }
 
 /** What the activation of a layer, or a layer that is one, is computed of. */

@@ -9,6 +9,9 @@ const HAS_LINK = location.protocol.startsWith("http");
 const LAYERS_HINT = " Others put it behind the address of their playground, which cnncli explain --blank -o playground.html writes.";
 /** Larger filters are changed by numbers, in the panel that changes the layer. */
 const LARGEST_DRAWN = 7;
+/** About so many pixels has the map beside the filter that is drawn, where a screen is too narrow for the cards. */
+const DRAWN_MAP = 130;
+const drawnMap = element("canvas", { id: "drawn-map", "aria-hidden": "true" });
 /** A filter to draw on, which at first leaves the picture as it is. */
 const OWN_FILTER = "conv=3x3:0,0,0,0,1,0,0,0,0";
 /** What a pool's output is. */
@@ -33,6 +36,7 @@ function startStackPanel() {
   const main = document.querySelector("main");
   main.classList.add("playground");
   main.prepend(element("div", { class: "stack-side" }, panel, document.querySelector(".graph")));
+  paintWhenSeen(drawnMap, () => drawLayerMap(drawnMap, byName.get(state.unit.layer), state.maps[state.unit.layer], DRAWN_MAP));
   startArrows(byId("paint"), () => byId("paint").querySelector("tr").cells.length, false);
 }
 
@@ -138,6 +142,7 @@ function savePicture() {
     const link = element("a", { href: URL.createObjectURL(blob), download: PICTURE_FILE });
     link.click();
     URL.revokeObjectURL(link.href);
+    byId("copied").textContent = `${PICTURE_FILE} was saved among the browser's downloads.`;
   });
 }
 
@@ -240,10 +245,13 @@ function drawPaint() {
   );
   const click = () => change(new Float32Array(weights.length));
   const clear = element("button", { type: "button", class: "quiet", id: "clear", "data-key": "clear", text: "All zeros", click });
+  const layer = byName.get(name);
+  drawnMap.hidden = Boolean(layer.problem);
+  if (!layer.problem) sizeCanvas(drawnMap, layer, DRAWN_MAP);
   const told = element("p", { class: "dim", text: `Click a weight: 0, 1, −1. Other numbers: in "Change ${name}".` });
   replaceItems(place, [
     element("div", { class: "head" }, element("h3", { text: `Draw the filter of ${name}` }), clear),
-    element("table", { class: "grid narrow" }, ...rows),
+    element("div", { class: "row" }, element("table", { class: "grid narrow" }, ...rows), drawnMap),
     told,
   ]);
 }
