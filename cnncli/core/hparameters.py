@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from numbers import Integral, Real
 from typing import Any, Final
 
+import numpy as np
+
 from cnncli.errors import OptionError
 
 CONV_DEFAULTS: Final[Mapping[str, Any]] = {
@@ -53,22 +55,54 @@ def read_hparameters(hparameters: Mapping[str, Any], defaults: Mapping[str, Any]
             f"hparameters must hold only {', '.join(defaults)}; got {', '.join(unknown)}"
         )
     fields = {**defaults, **hparameters}
-    for name, (holds, need) in _MUST_HOLD.items():
-        if name in fields and not holds(fields[name]):
-            raise OptionError(f"{name.replace('_', ' ')} must be {need}, got {fields[name]!r}")
+    check_fields(fields)
     return fields
 
 
+def check_fields(fields: Mapping[str, Any]) -> None:
+    """Refuse values that are not of their field's kind; fields of other names hold anything.
+
+    Raises
+    ------
+    OptionError
+        With the field's name.
+
+    Examples
+    --------
+    >>> check_fields({"groups": 1, "f": "any"})
+    >>> check_fields({"ceil": "no"})
+    Traceback (most recent call last):
+    cnncli.errors.OptionError: ceil must be True or False, got 'no'
+    """
+    for name, (holds, need) in _MUST_HOLD.items():
+        if name in fields and not holds(fields[name]):
+            raise OptionError(f"{name} must be {need}, got {fields[name]!r}")
+
+
+def is_count(value: Any) -> bool:
+    """Tell whether a value is a whole number of at least 1.
+
+    Examples
+    --------
+    >>> is_count(np.int64(2)), is_count(2.0), is_count(True)
+    (True, False, False)
+    """
+    return isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= 1
+
+
+def _is_flag(value: Any) -> bool:
+    return isinstance(value, Integral | np.bool_) and value in (0, 1)
+
+
+_FLAGS: Final = ("as_values", "ceil", "count_include_pad", "flip", "gray", "normalize")
+
 _MUST_HOLD: Final[dict[str, tuple[Callable[[Any], bool], str]]] = {
-    "groups": (
-        lambda v: isinstance(v, Integral) and not isinstance(v, bool) and int(v) >= 1,
-        "a whole number of at least 1",
-    ),
+    "groups": (is_count, "a whole number of at least 1"),
+    "jobs": (is_count, "a whole number of at least 1"),
     "pad_value": (
         lambda v: isinstance(v, Real) and not isinstance(v, bool) and v == v,
         "a number",
     ),
-    "ceil": (lambda v: v in (True, False), "True or False"),
-    "count_include_pad": (lambda v: v in (True, False), "True or False"),
+    **dict.fromkeys(_FLAGS, (_is_flag, "True or False")),
 }
 """What the fields must hold that neither `geometry` nor `pool` checks."""

@@ -228,7 +228,7 @@ class Pooling:
                 hint=f"--mode {alike[0]}",
             )
         if not isinstance(self.p, Real) or isinstance(self.p, bool) or not self.p > 0:
-            raise OptionError(f"p must be above 0, got {self.p!r}")
+            raise OptionError(f"p must be a number above 0, got {self.p!r}")
 
 
 def pool(A: NDArray[Any], pooling: Pooling) -> NDArray[Any]:

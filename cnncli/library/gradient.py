@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from numbers import Integral
 
 import numpy as np
 
 from cnncli._dataclass import dataclass
+from cnncli.core.hparameters import is_count
 from cnncli.errors import OptionError
 from cnncli.gradients.check import Check
 from cnncli.gradients.gradient import Gradient, find_gradient, winning_pools
@@ -110,7 +110,7 @@ class GradientResult:
         CnnCliError
             If they differ, or none can be compared.
         """
-        if count != "auto" and not (isinstance(count, Integral) and count > 0):
+        if count != "auto" and not is_count(count):
             raise OptionError(f"count must be auto or a whole number above 0, got {count!r}")
         check_memory_for(self.job.network, self.picture, self.job.read.max_memory, checked=True)
         with np.errstate(all="ignore"):

@@ -16,6 +16,7 @@ from typing import Any, Final, TypedDict
 import numpy as np
 from PIL import Image, PngImagePlugin
 
+from cnncli.core.hparameters import check_fields
 from cnncli.errors import CnnCliError, FileProblem, OptionError, nearest, quote
 from cnncli.io.image_headers import read_shape
 from cnncli.io.photo_metadata import read_photo_metadata
@@ -92,7 +93,7 @@ def array_of(given: object, what: str, need: str = "an array of numbers") -> np.
     Raises
     ------
     OptionError
-        If it is something else, or lists of unlike lengths.
+        If it is something else, masked, or lists of unlike lengths.
 
     Examples
     --------
@@ -100,6 +101,8 @@ def array_of(given: object, what: str, need: str = "an array of numbers") -> np.
     Traceback (most recent call last):
     cnncli.errors.OptionError: upstream must be an array of numbers, got '[[1], [2, 3]]'
     """
+    if np.ma.is_masked(given):
+        raise OptionError(f"{what} must not be masked", hint="array.filled(0) puts 0 there")
     with suppress(ValueError):
         array = np.asarray(given)
         if not array.dtype.hasobject:
@@ -193,8 +196,8 @@ def read_options(model: Model, reading: Reading) -> ReadOptions:
     >>> read_options(Model.of_layer(PoolLayer()), {"gray": True}).gray
     True
     """
-    given = model.read_fields(reading.get("gray", False))
-    return replace(own_read_options(reading), **given)
+    own = own_read_options(reading)
+    return replace(own, **model.read_fields(own.gray))
 
 
 def own_read_options(reading: Reading) -> ReadOptions:
@@ -206,6 +209,7 @@ def own_read_options(reading: Reading) -> ReadOptions:
     2
     """
     given: dict[str, Any] = {**reading}
+    check_fields(given)
     for name in ("frame", "max_pixels", "max_memory"):
         if not isinstance(given.get(name), Integral | None):
             raise OptionError(f"{name} must be a whole number, got {given[name]!r}")

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from cnncli.core.geometry import PaddingLike, Pair
+from cnncli.core.hparameters import check_fields
 from cnncli.library.images import ImageLike, Reading, array_of, check_keywords
 from cnncli.library.result import MapsArray
 from cnncli.library.run import run_model
@@ -59,7 +60,8 @@ def pad(
     [[1.0, 1.0, 2.0, 2.0]]
     """
     check_keywords(pad, reading)
-    model = Model.of_layer(pad_layer(padding, pad_mode, pad_value))
+    settings = _checked(padding=padding, pad_mode=pad_mode, pad_value=pad_value)
+    model = Model.of_layer(pad_layer(**settings))
     return run_model(model, image, reading, call="cnncli.pad(...)", jobs=jobs).last
 
 
@@ -145,15 +147,22 @@ def conv_model(filter: FilterLike | ArrayLike | Sequence[FilterLike], **settings
     >>> conv_model(["sobel_h", "sobel_v"], stride=2).network.output_shape((1, 8, 8, 3))
     (1, 4, 4, 6)
     """
-    bias = settings.get("bias")
-    if bias is not None and not isinstance(bias, str):
-        settings["bias"] = array_of(bias, "bias")
+    bias = settings.pop("bias", None)
+    settings = _checked(**settings)
+    settings["bias"] = bias if bias is None or isinstance(bias, str) else array_of(bias, "bias")
     return Model.of_layer(conv_layer(_filters(filter), ConvSettings(**settings)))
+
+
+def _checked(**settings: Any) -> dict[str, Any]:
+    """Return settings with lists for arrays, once each is of its kind."""
+    lists = {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in settings.items()}
+    check_fields({name: value for name, value in lists.items() if value is not None})
+    return lists
 
 
 def _filters(given: FilterLike | ArrayLike | Sequence[FilterLike]) -> list[FilterLike]:
     """Return filters one by one: a list of numbers, however nested, is one."""
-    if isinstance(given, str | os.PathLike | np.ndarray):
+    if isinstance(given, str | os.PathLike):
         return [given]
     if isinstance(given, Sequence) and any(
         isinstance(one, str | os.PathLike | np.ndarray) for one in given
@@ -236,7 +245,8 @@ def pool_model(
     >>> pool_model("max", size=4).network.output_shape((1, 8, 8, 3))
     (1, 2, 2, 3)
     """
+    fields = _checked(count_include_pad=count_include_pad, **fields)
     given: dict[str, Any] = {} if p is None else {"p": p}
-    if count_include_pad:
+    if fields.pop("count_include_pad"):
         given["count_include_pad"] = True
     return Model.of_layer(pool_layer(given, mode=mode, **fields, **given))

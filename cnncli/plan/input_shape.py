@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from numbers import Integral
 from typing import Final
 
+from cnncli.core.hparameters import is_count
 from cnncli.errors import OptionError
 from cnncli.io.images import CHANNEL_NOTES
 from cnncli.io.resize import full_size
@@ -43,7 +43,7 @@ def check_sides(asked: object) -> None:
     cnncli.errors.OptionError: input must be (H, W, C) or (H, W), got '32x32x3'
     """
     sides = asked if isinstance(asked, tuple | list) else ()
-    if len(sides) not in (2, 3) or not all(isinstance(n, Integral) and int(n) > 0 for n in sides):
+    if len(sides) not in (2, 3) or not all(map(is_count, sides)):
         raise OptionError(
             f"input must be (H, W, C) or (H, W), got {asked!r}", hint="input=(224, 224, 3)"
         )

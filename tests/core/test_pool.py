@@ -197,9 +197,9 @@ def test_the_window_defaults_to_two() -> None:
         ({"f": 2, "stride": 0}, "max", "stride"),
         ({"f": 2, "size": 2}, "max", "size"),
         ({"f": 2, "pad": -1}, "max", "padding"),
-        ({"f": 2, "p": 0}, "lp", "p must be above 0"),
-        ({"f": 2, "p": -1}, "lp", "p must be above 0"),
-        ({"f": 2, "p": np.nan}, "lp", "p must be above 0"),
+        ({"f": 2, "p": 0}, "lp", "p must be a number above 0"),
+        ({"f": 2, "p": -1}, "lp", "p must be a number above 0"),
+        ({"f": 2, "p": np.nan}, "lp", "p must be a number above 0"),
     ],
 )
 def test_bad_options(hparameters: dict[str, Any], mode: str, message: str) -> None:

@@ -84,7 +84,52 @@ CALLS: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: cnncli.load(EDGES, prep="imagenet", mean=(1.0, 2.0)),
         "--mean and the std of --prep imagenet must have the same length, got 2 and 3",
     ),
+    "a masked picture": (
+        lambda: cnncli.pool(np.ma.masked_array(np.eye(2), mask=np.eye(2))),
+        "an image must not be masked",
+    ),
+    "a masked filter": (
+        lambda: cnncli.conv(IMAGE, np.ma.masked_array(np.eye(2), mask=np.eye(2))),
+        "filter must not be masked",
+    ),
+    "a place with a truth for a side": (
+        lambda: cnncli.load(EDGES).plan((True, 7, 3)),
+        r"input must be \(H, W, C\) or \(H, W\)",
+    ),
+    "a power that is a text": (
+        lambda: cnncli.pool(IMAGE, "lp", p="2"),  # type: ignore[arg-type]
+        "p must be a number above 0, got '2'",
+    ),
 }
+
+FIELDS: dict[str, tuple[Any, ...]] = {
+    "pad_value must be a number": ("3", 1 + 1j, [1, 2], np.array([1.0, 2.0])),
+    "jobs must be a whole number of at least 1": (0, -3, 1.5, "2", True),
+    "groups must be a whole number of at least 1": (0, 2.0, "2"),
+    **dict.fromkeys(
+        [f"{name} must be True or False" for name in ("flip", "normalize", "gray", "as_values")],
+        ("no", 2, np.array([True, False])),
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("said", "value"), [(said, value) for said, values in FIELDS.items() for value in values]
+)
+def test_a_value_of_another_kind_is_refused(said: str, value: Any) -> None:
+    name = said.split()[0]
+    with pytest.raises(OptionError, match=f"^{said}, got "):
+        cnncli.conv(IMAGE, "edge", **{name: value})
+
+
+def test_arrays_of_numpy_are_taken_for_numbers_and_pairs() -> None:
+    bank = np.ones((3, 3))
+    for name, size in (("stride", [2, 1]), ("dilation", [2, 1]), ("padding", [1, 0])):
+        expected = cnncli.conv(IMAGE, bank, **{name: tuple(size)})
+        assert (cnncli.conv(IMAGE, bank, **{name: np.array(size)}) == expected).all()
+    assert (cnncli.pool(IMAGE, size=np.array([2, 1])) == cnncli.pool(IMAGE, size=(2, 1))).all()
+    one = cnncli.conv(IMAGE, bank, dilation=np.array(2), flip=np.True_)
+    assert (one == cnncli.conv(IMAGE, bank, dilation=2, flip=True)).all()
 
 
 @pytest.mark.parametrize(("call", "said"), CALLS.values(), ids=CALLS)
