@@ -19,8 +19,10 @@ from cnncli.cli.command import make
 from cnncli.cli.group import check_output_open, start_work, tell, typed_command
 from cnncli.cli.options import BatchOptions, ImageOptions, ResultOptions, read_options
 from cnncli.cli.progress import ProgressReporter, is_terminal_stream, show_steps
+from cnncli.cli.wrong_calls import parted_name
 from cnncli.errors import CnnCliError, quote
 from cnncli.system import signals
+from cnncli.system.files import is_plain_file
 
 if TYPE_CHECKING:
     from cnncli.batch.report import Report
@@ -61,6 +63,8 @@ def run_batch(
     _check(batch, results)
     if batch.files_from not in (None, "-"):
         job = replace(job, read_too=(*job.read_too, Path(batch.files_from)))
+    if not results.quiet:
+        _tell_of_names(batch.images, results.output)
     with show_steps(results.quiet):
         sources = gather(
             batch.images,
@@ -76,7 +80,10 @@ def run_batch(
     inline = isinstance(runner, InlineRunner)
     start_work()
     if not results.quiet:
-        _tell_of_images(batch, results, left_out_lines(sources.left_out, sources.sub_folders))
+        for line in left_out_lines(sources.left_out, sources.sub_folders):
+            tell(line)
+        if _leaves_file_empty(plan, batch, results):
+            tell("note: standard output is a file and gets nothing; -o - writes the values there")
     if report.total > 1:
         signals.set_progress(lambda: f"{report.done} of {report.total} done")
     with (
@@ -118,12 +125,22 @@ def _check(batch: BatchOptions, results: ResultOptions) -> None:
         check_output_open()
 
 
-def _tell_of_images(batch: BatchOptions, results: ResultOptions, left_out: Sequence[str]) -> None:
-    """Tell of names that may be meant otherwise, and of images that are left out."""
-    if _last_may_be_output(batch.images, results.output):
-        tell(f"note: {quote(batch.images[1])} does not exist; -o names the output")
-    for line in left_out:
-        tell(line)
+def _tell_of_names(images: Sequence[str], output: str | None) -> None:
+    """Tell of names that may be meant otherwise."""
+    if (whole := parted_name(images)) is not None:
+        tell(f"note: a name with spaces needs quotes: {quote(whole)}")
+    if _last_may_be_output(images, output):
+        tell(f"note: {quote(images[1])} does not exist; -o names the output")
+
+
+def _leaves_file_empty(plan: OutputPlan, batch: BatchOptions, results: ResultOptions) -> bool:
+    """Whether somebody at a terminal may have meant a file on standard output for the result."""
+    from cnncli.pipeline.output_names import OutputKind
+
+    writes_text = results.as_json or results.show or batch.dry_run
+    is_named_by_us = plan.targets.pattern.kind is OutputKind.DEFAULT and len(plan.targets) == 1
+    is_file = is_plain_file(sys.stdout) and is_terminal_stream(sys.stderr)
+    return is_named_by_us and is_file and not writes_text
 
 
 def _last_may_be_output(images: Sequence[str], output: str | None) -> bool:

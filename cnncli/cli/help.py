@@ -19,6 +19,7 @@ NARROW: Final = 70
 BESIDE: Final = 9
 """The longest option or command there that still has its text beside it."""
 
+_DASHES: Final = "-\N{EN DASH}\N{EM DASH}\N{MINUS SIGN}"
 _FOR_EACH_FILTER: Final = ' One for each filter: --bias "0.1 0.2".'
 _SHORT_WITH_EQUALS: Final = re.compile(r"(-[qrv]*([a-z]))=(.*)", re.DOTALL)
 
@@ -140,14 +141,17 @@ class HelpfulCommand(click.Command):
         return parser
 
     def _refuse_one_dash(self, ctx: click.Context, words: Sequence[str]) -> None:
-        """Refuse ``-filter`` and ``-f=edge``, which would be read as ``ilter`` and ``=edge``."""
+        """Refuse ``-filter`` and ``-f=edge``, read as ``ilter`` and ``=edge``, and other dashes."""
         known = {flag: param for param in self.get_params(ctx) for flag in param.opts}
         for word in words:
             if word == "--":
                 return
             typed = word.partition("=")[0]
-            if len(typed) > 2 and f"-{typed}" in known:
-                raise click.NoSuchOption(typed, ctx=ctx, possibilities=[f"-{typed}"])
+            bare = typed.lstrip(_DASHES)
+            meant = f"{'--' if len(bare) > 1 else '-'}{bare}"
+            if meant in known and typed not in (meant, bare):
+                message = f"No such option {typed!r}. Did you mean {meant!r}?"
+                raise click.NoSuchOption(typed, message, ctx=ctx)
             equals = _SHORT_WITH_EQUALS.fullmatch(word)
             option = known.get(f"-{equals[2]}") if equals else None
             if equals and option:

@@ -101,6 +101,7 @@ SPELLED_OUT: Final = {
     "labels": "Use --no-labels to leave the names of maps out. Names of classes, --labels FILE, "
     "are for run, grad and explain.",
     "no-bias": "Leave --bias out.",
+    "map": "Use -o '{stem}-{map}.png' for a file of each map.",
     "relu": "Use --activation relu.",
     "avg": "Use --mode average.",
     "max": "Use --mode max.",
@@ -248,8 +249,9 @@ def meant_option(
         # A letter alone may stand for several.
         all_meant = " or ".join(meant if len(word) == 1 else meant[:1])
         return typed, " ".join([f"Did you mean {all_meant}?", *arguments])
-    if use := next((use for name, use in SPELLED_OUT.items() if _joined(name) == word), None):
-        return typed, use if use.split()[1].rstrip(".") in own else None
+    use = next((use for name, use in SPELLED_OUT.items() if _joined(name) == word), "")
+    if use and use.split()[1].rstrip(".") in own:
+        return typed, use
     if arguments:
         return typed, arguments[0]
     return typed, _of_other_command(ctx, f"--{bare}", command.name)

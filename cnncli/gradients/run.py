@@ -11,7 +11,7 @@ import numpy as np
 
 from cnncli._dataclass import dataclass
 from cnncli.core.arrays import as_real, non_finite_text
-from cnncli.errors import CnnCliError, OptionError
+from cnncli.errors import CnnCliError, OptionError, quote
 from cnncli.gradients.check import TOLERANCE, Check, check_gradient, check_line, quick_count
 from cnncli.gradients.gradient import Gradient, find_gradient, parameter_names, winning_pools
 from cnncli.gradients.pictures import (
@@ -23,7 +23,7 @@ from cnncli.gradients.pictures import (
 )
 from cnncli.gradients.unit import Unit, check_upstream, labelled, unit_upstream
 from cnncli.io.atomic import make_folder
-from cnncli.io.formats import NPY
+from cnncli.io.formats import FORMATS, NPY
 from cnncli.io.images import Picture
 from cnncli.io.limits import MAX_INPUT_BYTES
 from cnncli.io.npy import read_npy
@@ -148,10 +148,18 @@ def _plan(request: GradJob, source: Source) -> _GradPlan:
             hint="leave --overlay away for the gradient itself",
         )
     if request.params is not None:
+        _check_params(request.params)
         folder = replace(job.output, output=os.path.join(request.params, ""), format="npy")
         plan_targets([source], folder, op="grad")
     access = LocalFiles(job.output, targets.inputs)
     return _GradPlan(request, job.network.until(unit.layer), unit, target, access)
+
+
+def _check_params(params: str) -> None:
+    """Refuse the name of a file for the folder of parameters."""
+    if Path(params).suffix[1:].lower() in FORMATS and not os.path.isdir(params):
+        message = f"--params names a folder, got {quote(params)}"
+        raise OptionError(message, hint=f"--params {os.path.splitext(params)[0]}/")
 
 
 def _process(plan: _GradPlan, source: Source) -> tuple[Outcome, Check | None]:
@@ -358,7 +366,8 @@ def _notes(plan: _GradPlan, gradient: Gradient, check: Check | None) -> tuple[st
         if most:
             notes.append(f"full red is a gradient of {most:.4g} and more, full blue of {-most:.4g}")
     if request.params is not None:
-        after = [name for name in plan.job.network.names if name not in plan.network.names]
+        nodes = [node for node in plan.job.network.nodes if parameter_names(node.layer)]
+        after = [node.name for node in nodes if node.name not in plan.network.names]
         if after:
             notes.append(f"no gradients of {', '.join(after)}: {plan.unit} does not depend on them")
     if check is not None:

@@ -19,6 +19,7 @@ from cnncli.errors import FileProblem, OptionError, quote
 from cnncli.io.array_axes import array_sizes, check_luminance, order_notes
 from cnncli.io.decoding_memory import check_decoded
 from cnncli.io.limits import check_input_bytes, check_pixels
+from cnncli.io.nearby import array_hint
 from cnncli.io.npy import is_npy, is_zip, read_npy
 from cnncli.io.photo_metadata import PhotoMetadata
 from cnncli.io.pillow_reader import decode, process_quiet
@@ -332,7 +333,9 @@ def _kind(head: bytes, name: str) -> str:
         raise FileProblem("empty, a picture or .npy array is needed", hint=hint, path=name)
     if is_zip(head):
         raise FileProblem(
-            "a zip archive such as .npz, an image is a picture or one .npy array", path=name
+            "a zip archive such as .npz, an image is a picture or one .npy array",
+            hint=array_hint(name) if name.lower().endswith(".npz") else None,
+            path=name,
         )
     formats = " ".join(_SIGNATURES)
     raise FileProblem(f"not a picture cnncli can read ({formats}, or .npy)", path=name)

@@ -50,6 +50,13 @@ def files_like(path: str, near_only: bool = False) -> str | None:
         # No link, as nearly all that is missing.
         folder, name = os.path.split(path)
     suffix = Path(name).suffix.lower()
+    for other in (path.strip("'\""), path.replace("\\", "/"), path.replace("\\", "")):
+        if other != path and os.path.isfile(other):
+            return f"there is {quote(other)}"
+    file, _, key = path.partition(":")
+    if os.path.isfile(file):
+        is_archive = file.lower().endswith(".npz")
+        return array_hint(file, key) if is_archive else f"there is {quote(file)}"
     try:
         with os.scandir(folder or ".") as entries:
             names = [entry.name for entry in itertools.islice(entries, MOST_ENTRIES)]
@@ -74,6 +81,17 @@ def files_like(path: str, near_only: bool = False) -> str | None:
     if not found:
         return f"no file *{suffix} is in {quote(folder or '.')}"
     return f"there is {', '.join(map(quote, found))}"
+
+
+def array_hint(archive: str, key: str = "KEY") -> str:
+    """Say how one array of an archive becomes a file.
+
+    Examples
+    --------
+    >>> array_hint("all.npz")
+    "one of its arrays: np.save('x.npy', np.load('all.npz')['KEY'])"
+    """
+    return f"one of its arrays: np.save('x.npy', np.load({quote(archive)})[{quote(key)}])"
 
 
 def is_number(path: str) -> bool:

@@ -41,7 +41,7 @@ from cnncli.pipeline.layer_result import OutFile
 from cnncli.pipeline.output_clashes import clash_problem
 from cnncli.pipeline.output_names import OutputKind, OutputPattern, Target, is_device, output_folder
 from cnncli.pipeline.source import Source
-from cnncli.pipeline.templates import FIELDS, Template
+from cnncli.pipeline.templates import FIELDS, Template, refuse_printf
 from cnncli.system.files import is_open, is_terminal_device
 
 _FOLDERS_KEPT = 1000
@@ -225,7 +225,11 @@ def check_file(path: Path, plan: OutputPlan, overwrite: bool) -> None:
         path.parent
     )
     _check_folder(path, may_be_made=is_with_results, hint="make it first")
-    _is_to_be_written(path, OutputOptions(overwrite=overwrite), plan.inputs)
+    try:
+        _is_to_be_written(path, OutputOptions(overwrite=overwrite), plan.inputs)
+    except OutputExists as error:
+        hint = "another name, or --overwrite, which replaces results too"
+        raise OutputExists(error.message, hint=hint, path=path) from None
     if os.path.splitext(plan.targets.pattern.text)[1].lower() == path.suffix.lower():
         real = os.path.realpath(path)
         for target in plan.targets:
@@ -293,6 +297,8 @@ def _classify(
             )
         shown = [name for name in FIELDS if layered or name != "layer"]
         return OutputKind.TEMPLATE, Template.parse(output, shown).text
+    if len(sources) == 1:
+        refuse_printf(output)
     bucket = is_url(output) and parse_output(output).is_folder
     is_folder = bucket or is_folder_name(output)
     return OutputKind.FOLDER if is_folder else OutputKind.FILE, output

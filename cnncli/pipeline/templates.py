@@ -13,12 +13,15 @@ from cnncli.io.safe_names import safe_folder, safe_name
 FIELDS = ("stem", "name", "dir", "op", "filter", "layer", "map", "ext")
 
 _MEANT = {
-    **dict.fromkeys(("filename", "basename", "file", "base", "input", "image"), "stem"),
-    **dict.fromkeys(("extension", "suffix"), "ext"),
-    **dict.fromkeys(("folder", "directory", "parent"), "dir"),
-    **dict.fromkeys(("channel", "index"), "map"),
+    **dict.fromkeys(("filename", "basename", "file", "base", "input", "image"), "{stem}"),
+    **dict.fromkeys(("extension", "suffix"), "{ext}"),
+    **dict.fromkeys(("folder", "directory", "parent"), "{dir}"),
+    "channel": "{map}",
+    **dict.fromkeys(("index", "number", "i", "n"), "{stem} for the image, {map} for the map"),
 }
-"""Words of other tools for fields."""
+"""What to write for words of other tools."""
+
+_PRINTF = re.compile(r"%(0[1-9])?d(?![0-9a-fA-F])")
 
 # No file name is longer; wider padding would only eat memory.
 _MAX_WIDTH = 255
@@ -66,10 +69,11 @@ class Template:
             reason, braces = printable(str(error)), "{{ and }} stand for braces"
             unknown = re.fullmatch(r"has \{(\w+)\}", reason)
             word = unknown[1].lower() if unknown else ""
-            near = [_MEANT[word]] if word in _MEANT else nearest(word, shown)
+            near = [f"{{{name}}}" for name in nearest(word, shown)]
+            use = _MEANT.get(word) or next(iter(near), "")
             raise OptionError(
                 f"--output template must use {fields} only, got {quote(text)}: it {reason}",
-                hint=f"write {{{near[0]}}}; {braces}" if near else braces,
+                hint=f"write {use}; {braces}" if use else braces,
             ) from None
 
     def fill(self, values: dict[str, str | int]) -> str:
@@ -96,6 +100,24 @@ class Template:
             elif field is not None:
                 text += safe_name(format(values[field], spec or ""))
         return text
+
+
+def refuse_printf(text: str) -> None:
+    """Raise OptionError for a name such as ``map-%03d.png``, as other tools number files.
+
+    Examples
+    --------
+    >>> refuse_printf("a%20dog.png")
+    >>> refuse_printf("map-%03d.png")
+    Traceback (most recent call last):
+    cnncli.errors.OptionError: --output has fields such as {map:03d}, got 'map-%03d.png'
+    """
+    written = _PRINTF.sub(lambda found: f"{{map:{found[1]}d}}" if found[1] else "{map}", text)
+    if written != text:
+        raise OptionError(
+            f"--output has fields such as {{map:03d}}, got {quote(text)}",
+            hint=f"write {quote(written)}",
+        )
 
 
 def _checked_fields(text: str) -> Iterator[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,6 +27,14 @@ def open_to_read(path: Path) -> int:
 def is_open(stream: IO[Any] | None) -> bool:
     """Tell whether a standard stream is there and open; a process may be begun without one."""
     return stream is not None and not stream.closed
+
+
+def is_plain_file(stream: IO[Any] | None) -> bool:
+    """Tell whether a standard stream goes to a file on a disk."""
+    try:
+        return stream is not None and stat.S_ISREG(os.fstat(stream.fileno()).st_mode)
+    except (OSError, ValueError):  # closed, or no stream of the system
+        return False
 
 
 def is_shell_pipe(path: Path) -> bool:

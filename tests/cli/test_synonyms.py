@@ -40,6 +40,11 @@ ANSWERS = [
     ("conv a.png -negate", "No such option '-negate'."),
     ("plan n.toml --layer c", "Did you mean --until?"),
     ("grad n.toml a.png --layer c", "Did you mean --unit?"),
+    ("conv a.png --map 3", "Use -o '{stem}-{map}.png' for a file of each map."),
+    ("compare a.png b.png --map 3", "It is an option of cnncli explain."),
+    ("conv a.png \N{EN DASH}stride 2", "'\N{EN DASH}stride'. Did you mean '--stride'?"),
+    ("conv a.png \N{EM DASH}stride=2", "'\N{EM DASH}stride'. Did you mean '--stride'?"),
+    ("conv a.png \N{EN DASH}f edge", "'\N{EN DASH}f'. Did you mean '-f'?"),
     ("conv a.png --layer c", "It is an option of cnncli run and cnncli explain."),
     ("conv a.png -f edge --sigma 2", "'--sigma'. Use --filter gaussian:SIGMA."),
     ("conv a.png --gaussian-blur 3", "Use --filter gaussian:SIGMA."),
@@ -136,6 +141,9 @@ def test_words_of_other_tools_are_answered_with_ours(words: str, answer: str) ->
 
 def test_an_output_in_the_place_of_an_image_is_noted(empty_folder: object) -> None:
     save("a.png", np.zeros((4, 4), np.uint8))
+    said = run_cli("pool", "a.png", "out.png", code=1).stderr
+    assert said.startswith("note: 'out.png' does not exist; -o names the output\n")
+    save("a-pool.png", np.zeros((2, 2), np.uint8))
     said = run_cli("pool", "a.png", "out.png", code=1).stderr
     assert said.startswith("note: 'out.png' does not exist; -o names the output\n")
     save("b.png", np.zeros((4, 4), np.uint8))

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from tests.support.shell import refused_untouched, run_cli, save
+from tests.support.terminal import in_terminal
 
 PHOTO = np.random.default_rng(9).integers(0, 256, (12, 20, 3), np.uint8)
 LAYERS = """
@@ -129,6 +130,15 @@ CALLS = [
      "8x8x16", "8 is no multiple of 16 channels: no size fits"),
     ("run sixteen.toml a.png", 2, "'a.png': layer fc: its matrix takes 16 values (1x1x16)",
      "one value a channel: a global pool before it may be missing"),
+    ("conv a.png -f edge -o {index}.png", 2, "--output template", "write {stem} for the image, {m"),
+    ("conv a.png -f edge -o w_%03d.png", 2, "--output has fields such as", "write 'w_{map:03d}"),
+    ("grad net.toml a.png --unit first:0 --params g.npz", 2, "--params names a folder, got 'g.npz'",
+     "--params g/"),
+    ("pool w.npz", 1, "'w.npz': a zip archive such as .npz", "one of its arrays: np.save('x.npy'"),
+    ("pool w.npz:W", 1, "'w.npz:W': cannot be read", "one of its arrays: np.save('x.npy', np.load('"
+     "w.npz')['W'])"),
+    ("explain my dog.png -f edge", 2, "explain takes one NETWORK at most, and one IMAGE, got 'my' '"
+     "dog.png'. A name with spaces needs quotes: 'my dog.png'.", ""),
     ("conv a.png -f empty", 2, "'empty': a filter must be a file, got a folder", ""),
     ("conv a.png -f edges", 2, "'edges': a filter must be a file, got a folder; nearest built-in: e"
      "dge", ""),
@@ -182,6 +192,7 @@ def files(empty_folder: Path) -> None:
     Path("comma.toml").write_text("[[layers]]\ntype = 'conv'\nbias = 0,5\n")
     Path("single.toml").write_text("[layers]\ntype = 'pool'\n")
     Path("edges").mkdir()
+    save("my dog.png", PHOTO)
     for name in ("eight", "sixteen"):
         Path(f"{name}.toml").write_text(DENSE.format(name) + "filter_layout = 'oihw'\n")
 
@@ -191,6 +202,23 @@ def test_the_hint_says_what_to_write(call: str, code: int, error: str, hint: str
     first, *others = refused_untouched(*shlex.split(call), code=code).splitlines()
     assert first.removeprefix("cnncli: error: ").startswith(error)
     assert not hint or others[0].removeprefix("hint: ").startswith(hint)
+
+
+def test_a_name_parted_at_its_spaces_is_noted() -> None:
+    said = run_cli("pool", "my", "dog.png", code=1).stderr
+    assert said.startswith("note: a name with spaces needs quotes: 'my dog.png'\n")
+    save("my", PHOTO, format="PNG")
+    assert "needs quotes" not in run_cli("pool", "my", "dog.png", code=1).stderr
+
+
+def test_somebody_who_redirects_is_told_where_the_result_goes() -> None:
+    for words, noted in ((("a.png",), True), (("b.png", "--json"), False)):
+        with open("y.npy", "wb") as file, in_terminal("pool", *words, stdout=file) as terminal:
+            terminal.send(b"")
+            assert terminal.end() == 0
+        note = b"note: standard output is a file and gets nothing; -o - writes the values there"
+        assert (note in terminal.shown) is noted
+    assert Path("a-pool.png").exists()
 
 
 @pytest.mark.parametrize(

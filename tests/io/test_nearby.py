@@ -24,6 +24,17 @@ def test_files_that_may_be_meant(tmp_path: Path) -> None:
         assert "as in --mean 0.485,0.456,0.406" in (files_like(number) or "")
 
 
+def test_marks_of_a_shell_are_no_part_of_a_name(empty_folder: Path) -> None:
+    Path("d").mkdir()
+    for name in ("d/IMG 1.png", "all.npz"):
+        Path(name).touch()
+    for written in ('"d/IMG 1.png"', "'d/IMG 1.png'", "d/IMG\\ 1.png", "d\\IMG 1.png"):
+        assert files_like(written) == "there is 'd/IMG 1.png'"
+    assert files_like("d/IMG 1.png:W") == "there is 'd/IMG 1.png'"
+    array = "one of its arrays: np.save('x.npy', np.load('all.npz')['a:b'])"
+    assert files_like("all.npz:a:b") == array
+
+
 def test_names_that_are_not_alike_are_called_so(tmp_path: Path) -> None:
     for name in ("a1.png", "b2.png", "c3.png", "d4.png"):
         (tmp_path / name).touch()

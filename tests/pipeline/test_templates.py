@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from cnncli.errors import OptionError
 from cnncli.io.safe_names import distinct, safe_name
-from cnncli.pipeline.templates import Template
+from cnncli.pipeline.templates import Template, refuse_printf
 
 VALUES: dict[str, str | int] = {
     "stem": "cat",
@@ -115,3 +115,22 @@ def test_no_value_leaves_its_folder(value: str, text: str) -> None:
 
 def test_distinct() -> None:
     assert distinct(["a", "b", "A", "a", "a-2"]) == ["a", "b", "A-2", "a-3", "a-2-2"]
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("out/w_%03d.png", "out/w_{map:03d}.png"),
+        ("%d.png", "{map}.png"),
+        ("w%05d_%d.npy", "w{map:05d}_{map}.npy"),
+    ],
+)
+def test_numbers_as_other_tools_have_them(text: str, meant: str) -> None:
+    with pytest.raises(OptionError) as caught:
+        refuse_printf(text)
+    assert caught.value.hint == f"write {meant!r}"
+
+
+@pytest.mark.parametrize("text", ["a%20dog.png", "%d0%bf.png", "50%.png", "%%.png", "%3d.png"])
+def test_percent_signs_of_names_are_kept(text: str) -> None:
+    refuse_printf(text)

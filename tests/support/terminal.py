@@ -8,6 +8,7 @@ import select
 import subprocess
 import sys
 from collections.abc import Iterator
+from typing import IO
 
 from tests.support.patience import until
 
@@ -53,15 +54,13 @@ class Terminal:
 
 
 @contextlib.contextmanager
-def in_terminal(*args: object) -> Iterator[Terminal]:
-    """Begin one command line in a terminal of its own."""
+def in_terminal(*args: object, stdout: int | IO[bytes] = subprocess.DEVNULL) -> Iterator[Terminal]:
+    """Begin one command line in a terminal of its own; its standard output goes elsewhere."""
     import pty
 
     screen, terminal = pty.openpty()
     command = [sys.executable, "-m", "cnncli", *map(str, args)]
-    process = subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=terminal
-    )
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=stdout, stderr=terminal)
     os.close(terminal)
     try:
         yield Terminal(process, screen)
