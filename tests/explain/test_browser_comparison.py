@@ -93,7 +93,10 @@ def show_comparison(show: Opener, core: Core, layer: str = "probability") -> Any
     scores = core.sums.sum(axis=0) + core.bias
     scores[3] = -np.inf
     assert tab.locator("#against").input_value() == str(scores.argmax())
+    hint = f"{scores.argmax()} has the highest score of the others. Choose in the list"
+    assert tab.inner_text("#against-hint").startswith(hint)
     tab.select_option("#against", "8")
+    assert tab.is_hidden("#against-hint")
     return tab
 
 

@@ -77,6 +77,8 @@ function drawComparison(chosen) {
   renew(byId("against"), ...options.map((value) => element("option", { value, text: name(value) })));
   byId("against").value = other;
   byId("why").textContent = `Why ${name(unit.channel)} and not`;
+  byId("against-hint").hidden = state.against === other;
+  byId("against-hint").textContent = `${name(other)} has the highest score of the others. Choose in the list which one you ask about.`;
   byId("raising").hidden = !live;
   byId("raise-other").textContent = `for more of ${name(other)}`;
   byId("raise-own").textContent = `for more of ${name(unit.channel)}`;
