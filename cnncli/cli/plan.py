@@ -212,8 +212,7 @@ def _print_plan(
     for line in lines:
         click.echo(line)
     if not (options.quiet or options.as_json):
-        notes = (*model.notes, *model.network.notes((1, *shape)))
-        for line in (*(f"note: {note}" for note in notes), *report.warnings(summary)):
+        for line in (*(f"note: {note}" for note in model.notes), *report.warnings(summary)):
             tell(line)
 
 

@@ -14,6 +14,7 @@ from cnncli.core.borders import Runs, join_runs
 from cnncli.core.engine import Choice
 from cnncli.core.geometry import Axis, Window
 from cnncli.core.receptive_field import cells_read, gaps, gaps_left_out
+from cnncli.network.error_context import as_fields
 from cnncli.network.graph import SOURCE, Network, Node
 from cnncli.network.layers import (
     ActivationLayer,
@@ -397,7 +398,7 @@ def _warnings(network: Network, shapes: dict[str, Shape], unread: Unread) -> Ite
         if window is not None and (gaps_left_out(window.rows) or gaps_left_out(window.cols)):
             yield f"{node.name}: too many windows to say which cells between them are never read"
         for note in node.layer.notes(shapes[node.inputs[0]]):
-            yield f"{node.name}: {note}"
+            yield f"{node.name}: {note if network.from_options else as_fields(note)}"
 
 
 def _unread_texts(name: str, readers: Sequence[Node], shape: Shape) -> Iterator[str]:

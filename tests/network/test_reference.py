@@ -16,6 +16,7 @@ from cnncli.network.onnx import builder
 from cnncli.network.onnx.control import ReferenceGraph
 from cnncli.network.onnx.reference import check_operator, evaluate, reference_node
 from cnncli.network.onnx.shapes import NotRun, Tensor
+from cnncli.network.parameters import count_parameters
 from cnncli.network.passes import forward_layers, require_gradients
 from tests.support.onnxmodels import graph, load, model, node, onnx, picture
 from tests.support.shell import refused, run_cli
@@ -359,3 +360,51 @@ def test_products_that_are_not_counted_are_said(files: Path) -> None:
     layers = [json.loads(line) for line in said.splitlines()]
     assert layers[-1]["totals"]["multiply_adds_not_counted"] == ["lstm"]
     assert [one.get("multiply_adds") for one in layers[:-1]] == [products, None]
+
+
+@pytest.mark.parametrize("trains", [0, 1])
+def test_a_normalisation_as_in_training_is_told_and_counted(files: Path, trains: int) -> None:
+    weights = np.ones((4, 3, 1, 1), np.float32)
+    arrays = {"W": weights, **{name: np.ones(4, np.float32) for name in "gbmv"}}
+    outputs = "y mean var" if trains else "y"
+    given = node("BatchNormalization", "c g b m v", outputs, name="bn", training_mode=trains)
+    made = model([node("Conv", "x W", "c"), given], arrays, (1, 3, 8, 8))
+    (files / "bn.onnx").write_bytes(made.SerializeToString())
+    np.save(files / "x.npy", np.zeros((8, 8, 3), np.float32))
+    plan = run_cli("plan", files / "bn.onnx")
+    run = run_cli("run", files / "bn.onnx", files / "x.npy", "-o", files / "y.npy")
+    told = "from this picture alone, as it is in training mode: call model.eval() before the export"
+    assert [plan.stderr.count(told), run.stderr.count(told)] == [trains, trains]
+    assert "parameters: 20, " in plan.stdout
+
+
+LEARNED = {
+    "Conv of three axes": (
+        [node("Unsqueeze", "c two", "u"), node("Conv", "u K B", "y")],
+        {"two": np.array([2]), "K": np.ones((1, 4, 1, 3, 3), np.float32), "B": np.ones(1, "f")},
+        37,
+    ),
+    "Gather of rows": (
+        [
+            node("ArgMax", "c", "i", axis=1, keepdims=0),
+            node("Gather", "T i", "y"),
+        ],
+        {"T": np.ones((4, 5), np.float32)},
+        20,
+    ),
+    "sizes": (
+        [node("Resize", "c - s", "y", mode="cubic", exclude_outside=1)],
+        {"s": np.array([1, 1, 1.5, 1.5], "f")},
+        0,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LEARNED)
+def test_weights_of_what_onnx_runs_are_counted(name: str) -> None:
+    nodes, arrays, count = LEARNED[name]
+    weights = np.ones((4, 3, 1, 1), np.float32)
+    made = model([node("Conv", "x W", "c"), *nodes], {"W": weights, **arrays}, (1, 3, 8, 8))
+    network = load(made).network
+    assert any(each.layer.op == "onnx" for each in network.nodes)
+    assert sum(count_parameters(network).values()) == 12 + count

@@ -42,6 +42,7 @@ from cnncli.network.onnx.shapes import (
 )
 from cnncli.network.onnx.values import (
     DOUBLES,
+    IN_TRAINING,
     BuiltLayer,
     Signal,
     SizeUnknown,
@@ -52,6 +53,15 @@ from cnncli.render.options import MapGroup, numbered_groups
 
 _MOST_WHOLE: Final = 2**53
 _RECURRENT: Final = ("LSTM", "GRU", "RNN")
+_LEARNED: Final = {
+    **dict.fromkeys(("BatchNormalization", "GroupNormalization", "InstanceNormalization"), (1, 2)),
+    **dict.fromkeys(("LayerNormalization", "RMSNormalization", "Conv", "ConvTranspose"), (1, 2)),
+    **dict.fromkeys(("Add", "Div", "Einsum", "Gemm", "MatMul", "Mul", "PRelu", "Sub"), (0, 1, 2)),
+    **dict.fromkeys(_RECURRENT, (1, 2, 3)),
+    **{"ConvInteger": (1,), "DeformConv": (1, 3), "Gather": (0,), "MatMulInteger": (0, 1)},
+    **{"QLinearConv": (3, 8), "QLinearMatMul": (0, 3)},
+}
+"""Inputs that hold learned numbers, where they are constants."""
 _WITH_PRODUCTS: Final = {
     *("Attention", "Conv", "ConvInteger", "ConvTranspose", "DFT", "DeformConv", "Einsum"),
     *("Gemm", "If", "Loop", "MatMul", "MatMulInteger", "QLinearConv", "QLinearMatMul"),
@@ -147,10 +157,15 @@ class OnnxNodeLayer(ChannelwiseDefaults):
 
     @property
     def weights(self) -> tuple[Array, ...]:
-        """What was learned of a recurrent node: both its matrices, and the biases."""
-        if self.node.op not in _RECURRENT:
-            return ()
-        return tuple(self.constants[number] for number in (1, 2, 3) if number in self.constants)
+        """What was learned, such as matrices and biases; no single numbers of formulas."""
+        numbers = _LEARNED.get(self.node.op, ())
+        arrays = [self.constants[number] for number in numbers if number in self.constants]
+        return tuple(a for a in arrays if a.size > 1 or self.node.op not in POINTWISE)
+
+    def notes(self, shape: Shape) -> tuple[str, ...]:
+        """Say that it works as in training."""
+        text = f"{self.node.op} takes mean and variance from this picture alone, as {self.why}"
+        return (text,) if self.why == IN_TRAINING else ()
 
     @property
     def hides_products(self) -> bool:

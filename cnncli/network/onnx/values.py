@@ -24,6 +24,8 @@ DOUBLES: Final = ("INT32", "INT64", "UINT32", "UINT64", "DOUBLE")
 """Types whose numbers float32 does not hold: what ONNX's ReferenceEvaluator makes of them is
 float64, and stays so in layers of cnncli's own."""
 
+IN_TRAINING: Final = "it is in training mode: call model.eval() before the export"
+
 
 class UnsupportedNode(Exception):
     """A node that cannot become a layer of cnncli's own; says why."""

@@ -14,6 +14,7 @@ from cnncli.network.layers.view import CELLS, Layout
 from cnncli.network.onnx.families.table import Builder, Result
 from cnncli.network.onnx.families.window import of_rows
 from cnncli.network.onnx.values import (
+    IN_TRAINING,
     BuiltLayer,
     NodeInputs,
     Signal,
@@ -27,7 +28,7 @@ def _batchnorm(node: NodeInputs) -> Result:
     x = node.signal()
     x = x if x.flat and x.is_pixel else node.picture()
     if node.get("training_mode", 0) or (node.opset < 7 and not node.get("is_test", 0)):
-        raise UnsupportedNode("it is in training")
+        raise UnsupportedNode(IN_TRAINING)
     if not node.get("spatial", 1) and not x.is_pixel:
         raise UnsupportedNode("its numbers differ from place to place")
     gamma, beta, mean, var = (node.parameter(node.needed(index)) for index in range(1, 5))

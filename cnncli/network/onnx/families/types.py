@@ -10,7 +10,13 @@ import numpy as np
 from cnncli.core.arrays import Array
 from cnncli.network import layers
 from cnncli.network.onnx.families.table import Builder, Result
-from cnncli.network.onnx.values import BuiltLayer, NodeInputs, SizeUnknown, UnsupportedNode
+from cnncli.network.onnx.values import (
+    IN_TRAINING,
+    BuiltLayer,
+    NodeInputs,
+    SizeUnknown,
+    UnsupportedNode,
+)
 
 TYPES: Final = {
     **{1: "FLOAT", 2: "UINT8", 3: "INT8", 4: "UINT16", 5: "INT16", 6: "INT32", 7: "INT64"},
@@ -71,7 +77,7 @@ def _dequantize(node: NodeInputs) -> Result:
 def _dropout(node: NodeInputs) -> Result:
     training = node.array(2)
     if (training is not None and training.any()) or (node.opset < 7 and not node.get("is_test", 0)):
-        raise UnsupportedNode("it is in training")
+        raise UnsupportedNode(IN_TRAINING)
     return node.signal()
 
 
