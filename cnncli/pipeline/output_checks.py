@@ -174,6 +174,8 @@ def plan_targets(
             f"--output must name one file for each image, got {quote(text)} for {len(sources)}",
             hint=_FOLDER_HINT,
         )
+    elif kind is OutputKind.FILE and not one_picture:
+        refuse_printf(text)
     # On standard output too: a report, say, must spare the inputs all the same.
     plan = OutputPlan(Targets(sources, pattern), InputFiles(sources, read_too))
     if kind is not OutputKind.STDOUT:
@@ -297,8 +299,6 @@ def _classify(
             )
         shown = [name for name in FIELDS if layered or name != "layer"]
         return OutputKind.TEMPLATE, Template.parse(output, shown).text
-    if len(sources) == 1:
-        refuse_printf(output)
     bucket = is_url(output) and parse_output(output).is_folder
     is_folder = bucket or is_folder_name(output)
     return OutputKind.FOLDER if is_folder else OutputKind.FILE, output

@@ -17,10 +17,10 @@ _MEANT = {
     **dict.fromkeys(("extension", "suffix"), "{ext}"),
     **dict.fromkeys(("folder", "directory", "parent"), "{dir}"),
     "channel": "{map}",
-    **dict.fromkeys(("index", "number", "i", "n"), "{stem} for the image, {map} for the map"),
 }
 """What to write for words of other tools."""
 
+_COUNTERS = ("index", "number", "i", "n")
 _PRINTF = re.compile(r"%(0[1-9])?d(?![0-9a-fA-F])")
 
 # No file name is longer; wider padding would only eat memory.
@@ -71,6 +71,9 @@ class Template:
             word = unknown[1].lower() if unknown else ""
             near = [f"{{{name}}}" for name in nearest(word, shown)]
             use = _MEANT.get(word) or next(iter(near), "")
+            if word in _COUNTERS:
+                maps = "{stem} for the image, {map} for the map"
+                use = "{frame}" if "frame" in shown else maps
             raise OptionError(
                 f"--output template must use {fields} only, got {quote(text)}: it {reason}",
                 hint=f"write {use}; {braces}" if use else braces,
@@ -102,7 +105,7 @@ class Template:
         return text
 
 
-def refuse_printf(text: str) -> None:
+def refuse_printf(text: str, field: str = "map") -> None:
     """Raise OptionError for a name such as ``map-%03d.png``, as other tools number files.
 
     Examples
@@ -112,10 +115,10 @@ def refuse_printf(text: str) -> None:
     Traceback (most recent call last):
     cnncli.errors.OptionError: --output has fields such as {map:03d}, got 'map-%03d.png'
     """
-    written = _PRINTF.sub(lambda found: f"{{map:{found[1]}d}}" if found[1] else "{map}", text)
+    written = _PRINTF.sub(lambda found: f"{{{field}:{found[1] or ''}d}}", text)
     if written != text:
         raise OptionError(
-            f"--output has fields such as {{map:03d}}, got {quote(text)}",
+            f"--output has fields such as {{{field}:03d}}, got {quote(text)}",
             hint=f"write {quote(written)}",
         )
 

@@ -132,6 +132,8 @@ CALLS = [
      "one value a channel: a global pool before it may be missing"),
     ("conv a.png -f edge -o {index}.png", 2, "--output template", "write {stem} for the image, {m"),
     ("conv a.png -f edge -o w_%03d.png", 2, "--output has fields such as", "write 'w_{map:03d}"),
+    ("explain a.png -f edge -o f%03d.png", 2, "--output has fields such as", "write 'f{frame:03d}"),
+    ("explain a.png -f edge -o f{index}.png", 2, "--output template must", "write {frame}; {{ and"),
     ("grad net.toml a.png --unit first:0 --params g.npz", 2, "--params names a folder, got 'g.npz'",
      "--params g/"),
     ("pool w.npz", 1, "'w.npz': a zip archive such as .npz", "one of its arrays: np.save('x.npy'"),

@@ -121,8 +121,8 @@ def test_distinct() -> None:
     ("text", "meant"),
     [
         ("out/w_%03d.png", "out/w_{map:03d}.png"),
-        ("%d.png", "{map}.png"),
-        ("w%05d_%d.npy", "w{map:05d}_{map}.npy"),
+        ("%d.png", "{map:d}.png"),
+        ("w%05d_%d.npy", "w{map:05d}_{map:d}.npy"),
     ],
 )
 def test_numbers_as_other_tools_have_them(text: str, meant: str) -> None:

@@ -36,7 +36,7 @@ from cnncli.network.layers import ConvTransposeLayer
 from cnncli.pipeline.layer_result import OutFile
 from cnncli.pipeline.one_output import OneOutput, one_output_file
 from cnncli.pipeline.source import Source
-from cnncli.pipeline.templates import FIELDS, Template
+from cnncli.pipeline.templates import FIELDS, Template, refuse_printf
 from cnncli.system.memory import check_memory
 from cnncli.system.progress import set_step, track
 
@@ -249,6 +249,7 @@ def _file_name(request: ExplainRequest) -> str:
         name = os.path.join(name, "{frame:03d}.png")
     elif "{" in name:
         Template.parse(FRAME_NUMBER.sub("0", name), (*FIELDS, "frame"))
+    refuse_printf(name, "frame")
     if Path(name).suffix.lower() not in FORMATS:
         raise OptionError(
             f"-o must end in .html, .gif, .webp or .png, got {quote(text)}",
