@@ -401,3 +401,20 @@ def test_of_a_kernel_with_many_products_one_is_asked_for(show: Opener, side: int
         assert verdict.startswith("Not so: " if wrong else "Right: ")
         assert ("the flipped kernel" in verdict) == wrong
         assert tab.locator("#blocks td", has_text="?").count() == 0
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+@pytest.mark.parametrize("topic", ["value", "size"])
+def test_beside_a_question_stand_no_buttons_that_do_nothing(
+    show: Opener, width: int, topic: str
+) -> None:
+    layer = ConvLayer(load_filter("sobel_v"), np.zeros(1))
+    viewport = {"width": width, "height": 640}
+    tab = show(page_data_of(random_picture((30, 40, 3)), layer, (3, 3)), viewport=viewport)
+    ask(tab, topic)
+    shown = """[...document.querySelectorAll("button")].filter((button) =>
+      button.checkVisibility() && !button.closest("#quiz-panel"))
+      .map(({ id, textContent }) => id || textContent)"""
+    assert tab.evaluate(shown) == ["quiz", "theme"]
+    tab.keyboard.press("Escape")
+    assert tab.is_visible("#to-settings") == (width == 360)
