@@ -30,6 +30,7 @@ from cnncli.pipeline.planned_results import (
 from cnncli.pipeline.source import Source
 from cnncli.pipeline.transparency import with_alpha_kept
 from cnncli.pipeline.write import write_results
+from cnncli.pipeline.written_file import WrittenFile
 from cnncli.render.result_rows import Shape
 from cnncli.system.memory import memory_limit
 from cnncli.system.progress import set_step
@@ -133,8 +134,27 @@ def process(job: Job, task: Task, access: FileAccess) -> Outcome:
     access.prepare(target, files)
     with np.errstate(all="ignore"):
         written, more_notes, drawing = write_results(job, results, computed, access)
-    notes = (*notes, *file_notes, *more_notes)
+    notes = (*notes, *file_notes, *more_notes, *shade_notes(written))
     return Outcome(task.source, written, notes, drawing=drawing)
+
+
+def shade_notes(written: Sequence[WrittenFile]) -> tuple[str, ...]:
+    """Say of pictures of one value alone that nothing is seen on them; single cells have no more.
+
+    Examples
+    --------
+    >>> shade_notes([WrittenFile("a.png", "2x2 grey", (2, 2, 1), ("",), 1.0, 1.0, 0, "clip")])
+    ('all values are 1: the picture is of one shade',)
+    """
+    return tuple(
+        f"all values{f' of {file.layer}' if file.layer else ''} are {file.low:.4g}: "
+        "the picture is of one shade"
+        for file in written
+        if file.mapping != "values"
+        and file.low == file.high
+        and not file.non_finite
+        and file.shape[-3:-1] != (1, 1)
+    )
 
 
 def begin_layers(

@@ -22,7 +22,7 @@ def found(*images: str) -> list[str]:
 def test_results_of_a_run_are_no_images_of_the_next(suffix: str) -> None:
     for name in ("a.png", "b.jpg", "sub/c.png"):
         Path(name).parent.mkdir(exist_ok=True)
-        save(name, np.zeros((9, 9), np.uint8))
+        save(name, np.arange(81, dtype=np.uint8).reshape(9, 9))
     conv = ("conv", ".", "-r", "--format", suffix, "--jobs", 1)
     made = [f"{name}-edge.{suffix}" for name in ("a", "b", "sub/c")]
     assert "note" not in run_cli(*conv, "-f", "edge").stderr

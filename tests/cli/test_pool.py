@@ -244,7 +244,7 @@ def test_what_a_mode_would_ignore_is_refused(
 
 
 def test_the_report_says_how_it_pooled_and_which_cells_no_window_reads() -> None:
-    save("odd.png", np.zeros((6, 9, 3), np.uint8))
+    save("odd.png", np.arange(162, dtype=np.uint8).reshape(6, 9, 3))
     said = run_cli("pool", "odd.png", "-o", "a.png").stderr
     read = "column 8 of the input (0 to 8) is never read"
     assert said.endswith(f", max of windows of 2x2, stride 2; {read}\n")

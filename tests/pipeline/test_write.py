@@ -33,9 +33,12 @@ def test_a_row_of_pixels_passes_at_most_twelve_files() -> None:
         if depth and event == "call" and Path(code.co_filename).is_relative_to(PACKAGE):
             passed.add(code.co_filename)
 
+    words = ("conv", photo, "--filter", "edge", "--jobs", "1")
+    # What is made at the first use is not on the way of a row.
+    run_cli(*words, "-o", "first.png")
     sys.setprofile(watch)
     try:
-        run_cli("conv", photo, "--filter", "edge", "-o", "out.png", "--jobs", "1")
+        run_cli(*words, "-o", "out.png")
     finally:
         sys.setprofile(None)
     assert str(PACKAGE / "io/png_writer.py") in passed
@@ -54,3 +57,22 @@ def test_what_fails_in_the_computation_is_no_fault_of_the_output(
     monkeypatch.setattr(FeatureMaps, "_strip_values", fails)
     error = refused_untouched("conv", photo, "--filter", "edge", "-o", output)
     assert error == "cnncli: error: 'photo.png': cannot be computed: Input/output error\n"
+
+
+def test_a_picture_of_one_shade_is_noted() -> None:
+    save("flat.png", np.full((9, 9), 200, np.uint8))
+    save("dot.png", np.zeros((1, 1), np.uint8))
+    save("x.png", np.arange(81, dtype=np.uint8).reshape(9, 9))
+    note = "note: 'flat.png': all values are 0: the picture is of one shade\n"
+    assert note in run_cli("conv", "flat.png", "-f", "edge", "-o", "a.png").stderr
+    Path("net.toml").write_text('[[layers]]\ntype = "pool"\n[[layers]]\ntype = "pool"\nsize = 4\n')
+    said = run_cli("run", "net.toml", "flat.png", "-o", "layers/").stderr
+    assert "note: 'flat.png': all values of pool1 are 0.7843: the picture is of one shade" in said
+    # A single cell has no other, and numbers are no picture.
+    assert "of pool2" not in said
+    for words in (
+        ("x.png", "-o", "b.png"),
+        ("dot.png", "-o", "c.png"),
+        ("flat.png", "-o", "d.npy"),
+    ):
+        assert "shade" not in run_cli("conv", *words, "-f", "edge").stderr
