@@ -17,6 +17,8 @@ from cnncli.filters.kernels import Weights
 
 _RING = ((0, 0), (0, 1), (0, 2), (1, 2), (2, 2), (2, 1), (2, 0), (1, 0))
 _COMPASS = ("n", "ne", "e", "se", "s", "sw", "w", "nw")
+_SIDES = ("top", "top right", "right", "bottom right", "bottom", "bottom left", "left", "top left")
+_TOWARDS = tuple(f"edges; above 0: brighter towards the {side}" for side in _SIDES)
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,8 @@ class BuiltIn:
         Author and year, where there is one.
     map_names : tuple of str
         One name per feature map of a bank.
+    map_summaries : tuple of str
+        What each map of a bank does, one line, where its name alone does not tell.
 
     Examples
     --------
@@ -47,6 +51,7 @@ class BuiltIn:
     make: Callable[[], Weights]
     source: str = ""
     map_names: tuple[str, ...] = ()
+    map_summaries: tuple[str, ...] = ()
 
 
 def _rows(*rows: list[float], divisor: float = 1) -> Callable[[], Weights]:
@@ -242,6 +247,7 @@ BUILTINS: dict[str, BuiltIn] = {
         _compass([5, 5, 5, -3, -3, -3, -3, -3]),
         "Kirsch 1971",
         tuple(f"kirsch_{point}" for point in _COMPASS),
+        _TOWARDS,
     ),
     "robinson": BuiltIn(
         "edges in 8 directions, Sobel's weights",
@@ -249,6 +255,7 @@ BUILTINS: dict[str, BuiltIn] = {
         _compass([1, 2, 1, 0, -1, -2, -1, 0]),
         "Robinson 1977",
         tuple(f"robinson_{point}" for point in _COMPASS),
+        _TOWARDS,
     ),
     "gabor_bank": BuiltIn(
         "bars 6 pixels apart in 8 orientations, 22.5 degrees each",

@@ -92,6 +92,21 @@ def test_a_pooled_map_leads_to_the_filter_behind_it(tab: Any) -> None:
     assert not tab.locator("[data-layer='probability'] .map-filter").is_visible()
 
 
+def test_a_map_of_a_built_in_bank_is_told_by_what_it_does(show: Opener) -> None:
+    network = Network((Node("edges", ConvLayer(load_filter("robinson")), (SOURCE,)),))
+    data = network_page_data(network, random_picture((9, 9, 1)), "edges", Unit((3, 3)), title="net")
+    tab = show(data)
+    tab.locator("[data-layer='edges'] .strip [data-map='1']").click()
+    settle(tab)
+    does = "edges; above 0: brighter towards the top right."
+    said = tab.text_content("[data-layer='edges'] .map-filter > p")
+    assert said == (
+        f"Made by filter 1 (robinson_ne) of edges. robinson_ne: {does} 3 × 3 weights; bias 0."
+    )
+    assert tab.text_content("#preset-about") == does
+    assert tab.input_value("#preset") == "robinson_ne"
+
+
 def test_a_built_in_filter_is_named_with_what_it_does(show: Opener) -> None:
     nodes = (
         Node("lines", ConvLayer(load_filter("sobel_v")), (SOURCE,)),

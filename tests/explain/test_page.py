@@ -250,6 +250,24 @@ def test_presets_are_built_in() -> None:
     assert presets[4] == {"name": "edge", "about": about, "rows": rows}
 
 
+@pytest.mark.parametrize("bank", ["robinson", "kirsch"])
+def test_maps_of_a_bank_are_told_by_the_side_that_is_brighter(bank: str) -> None:
+    layer = ConvLayer(load_filter(bank))
+    presets = layer_page_data(picture_of((8, 8, 1)), layer, Unit((3, 3)), title="")["presets"]
+    maps = presets[len(PRESETS) :]
+    assert [each["name"] for each in maps] == list(layer.filter.map_names)
+    across, up = np.arange(-1, 2), np.arange(1, -2, -1)[:, None]
+    steps = {"left": -across, "right": across, "top": up, "bottom": -up}
+    for each in maps:
+        start, _, side = each["about"].partition(" towards the ")
+        assert start == "edges; above 0: brighter"
+        brighter = sum(np.broadcast_to(steps[word], (3, 3)) for word in side.split())
+        answers = [float((np.array(one["rows"]) * brighter).sum()) for one in maps]
+        assert max(answers) == answers[maps.index(each)] > 0
+    # Pages without that filter do not hold it.
+    assert len(photo_data()["presets"]) == len(PRESETS)
+
+
 # The page of a network ----------------------------------------------------------------------
 
 

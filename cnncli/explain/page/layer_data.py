@@ -136,7 +136,7 @@ def layer_page_data(
         # The same for a picture that a user brings to the page.
         "clipsPictures": clips_by_default(Network.chain(layer), _any_photo(channels)),
         "tables": colour_tables(),
-        "presets": [] if isinstance(layer, PoolLayer) else preset_records(),
+        "presets": [] if isinstance(layer, PoolLayer) else preset_records([layer.filter.name]),
         "notes": [*notes, *_crop_notes(layer, shape, unit.at, box)],
     }
 
@@ -340,8 +340,13 @@ def colour_tables() -> PageData:
     return {"diverging": table("diverging")}
 
 
-def preset_records() -> list[PageData]:
+def preset_records(used: Iterable[str] = ()) -> list[PageData]:
     """Return the built-in filters that a page offers: what they do, their weights row by row.
+
+    Parameters
+    ----------
+    used : iterable of str
+        Filters of the page's layers: of built-in banks among them see `map_records`.
 
     Examples
     --------
@@ -349,10 +354,28 @@ def preset_records() -> list[PageData]:
     'identity'
     """
     weights = {name: load_filter(name).weights[:, :, 0] for name in PRESETS}
-    return [
+    records = [
         {"name": name, "about": what_filter_does(name, rows), "rows": rows.tolist()}
         for name, rows in weights.items()
     ]
+    return records + map_records(used)
+
+
+def map_records(used: Iterable[str]) -> list[PageData]:
+    """Return each map of built-in banks as `preset_records` does, where words tell what it does.
+
+    Examples
+    --------
+    >>> map_records(["robinson", "dct_8"])[-2]["about"]
+    'edges; above 0: brighter towards the left'
+    """
+    records = []
+    for name in sorted(BUILTINS.keys() & used):
+        made, weights = BUILTINS[name], load_filter(name).weights
+        for index, does in enumerate(made.map_summaries):
+            rows = weights[:, :, 0, index].tolist()
+            records.append({"name": made.map_names[index], "about": does, "rows": rows})
+    return records
 
 
 def what_filter_does(name: str, weights: NDArray[Any]) -> str:

@@ -117,7 +117,7 @@ def live_network_page_data(
         "unit": {"layer": layer, "map": unit.map, "at": list(unit.at)},
         "tables": colour_tables(),
         "imageNotes": len(notes),
-        "presets": preset_records(),
+        "presets": preset_records(one.get("filterName", "") for one in settings.values() if one),
         "notes": [*notes, "This page computes all values itself, from the image and the weights."],
     }
 

@@ -11,6 +11,7 @@ from cnncli.explain.page.layer_data import (
     PageData,
     colour_tables,
     image_record,
+    map_records,
     what_filter_does,
 )
 from cnncli.filters.builtin_names import builtin_names
@@ -56,7 +57,10 @@ def playground_page_data() -> PageData:
         "unit": {"layer": "input", "map": 0, "at": [0, 0]},
         "tables": colour_tables(),
         "filters": filters,
-        "presets": [_preset_record(record) for record in filters if len(record["shape"]) == 2],
+        "presets": [
+            *(_preset_record(record) for record in filters if len(record["shape"]) == 2),
+            *map_records(builtin_names()),
+        ],
         "imageNotes": 1,
         "notes": [
             "The picture: Eileen Collins, by NASA, in the public domain.",
