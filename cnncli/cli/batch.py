@@ -19,7 +19,6 @@ from cnncli.cli.command import make
 from cnncli.cli.group import check_output_open, start_work, tell, typed_command
 from cnncli.cli.options import BatchOptions, ImageOptions, ResultOptions, read_options
 from cnncli.cli.progress import ProgressReporter, is_terminal_stream, show_steps
-from cnncli.cli.wrong_calls import parted_name
 from cnncli.errors import CnnCliError, quote
 from cnncli.system import signals
 from cnncli.system.files import is_plain_file
@@ -63,8 +62,8 @@ def run_batch(
     _check(batch, results)
     if batch.files_from not in (None, "-"):
         job = replace(job, read_too=(*job.read_too, Path(batch.files_from)))
-    if not results.quiet:
-        _tell_of_names(batch.images, results.output)
+    if not results.quiet and _last_may_be_output(batch.images, results.output):
+        tell(f"note: {quote(batch.images[1])} does not exist; -o names the output")
     with show_steps(results.quiet):
         sources = gather(
             batch.images,
@@ -123,14 +122,6 @@ def _check(batch: BatchOptions, results: ResultOptions) -> None:
         raise click.UsageError("--dry-run writes nothing, so it excludes --report.")
     if batch.dry_run:
         check_output_open()
-
-
-def _tell_of_names(images: Sequence[str], output: str | None) -> None:
-    """Tell of names that may be meant otherwise."""
-    if (whole := parted_name(images)) is not None:
-        tell(f"note: a name with spaces needs quotes: {quote(whole)}")
-    if _last_may_be_output(images, output):
-        tell(f"note: {quote(images[1])} does not exist; -o names the output")
 
 
 def _leaves_file_empty(plan: OutputPlan, batch: BatchOptions, results: ResultOptions) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import re
 import shlex
 from collections.abc import Iterable, Sequence
@@ -19,6 +20,8 @@ NARROW: Final = 70
 BESIDE: Final = 9
 """The longest option or command there that still has its text beside it."""
 
+_FIRST_WORDS, _MOST_PARTS = 40, 4
+"""Words of a command that are looked at, and how many of them may be parts of one name."""
 _DASHES: Final = "-\N{EN DASH}\N{EM DASH}\N{MINUS SIGN}"
 _FOR_EACH_FILTER: Final = ' One for each filter: --bias "0.1 0.2".'
 _SHORT_WITH_EQUALS: Final = re.compile(r"(-[qrv]*([a-z]))=(.*)", re.DOTALL)
@@ -75,6 +78,10 @@ class HelpfulCommand(click.Command):
         # A line that a shell completes is not finished.
         if not ctx.resilient_parsing:
             self._refuse_one_dash(ctx, words)
+            whole = None if isinstance(self, click.Group) else _parted_name(words)
+            if whole is not None:
+                message = f"A name with spaces needs quotes: {shlex.quote(whole)}."
+                raise click.UsageError(message, ctx)
             if {"-f", "--filter"} & {*words} or _has_loose_numbers(words):
                 from cnncli.cli.wrong_calls import refuse_loose_numbers
 
@@ -164,6 +171,16 @@ def _takes_one_value(param: click.Parameter) -> bool:
     """Whether a second value of an option would replace the first."""
     is_one = isinstance(param, click.Option) and not (param.multiple or param.count)
     return is_one and not getattr(param, "is_flag", False)
+
+
+def _parted_name(words: Sequence[str]) -> str | None:
+    """Return the name of a file that the shell has parted at its spaces; None if there is none."""
+    for first, last in itertools.combinations(range(min(len(words), _FIRST_WORDS)), 2):
+        parts = words[first : last + 1]
+        is_file = len(parts) <= _MOST_PARTS and os.path.isfile(" ".join(parts))
+        if is_file and not any(map(os.path.exists, parts)):
+            return " ".join(parts)
+    return None
 
 
 def _has_loose_numbers(words: Sequence[str]) -> bool:

@@ -12,7 +12,7 @@ from cnncli._dataclass import dataclass
 from cnncli.cli.command import make
 from cnncli.cli.layer_options import ConvOptions, LayerOptions, PoolOptions
 from cnncli.cli.options import ImageOptions, PrepareOptions, read_options
-from cnncli.cli.wrong_calls import parted_name, refuse_value_as_image
+from cnncli.cli.wrong_calls import refuse_value_as_image
 from cnncli.errors import quote
 from cnncli.pipeline.networks import is_network
 
@@ -136,11 +136,9 @@ def network_or_layer(
     if not (networks or layer.filter_texts or layer.mode):
         refuse_value_as_image(command, pictures)
     if len(networks) > 1 or len(pictures) > 1:
-        whole = parted_name(paths)
-        more = "" if whole is None else f" A name with spaces needs quotes: {quote(whole)}."
         raise click.UsageError(
             f"{command.info_name} takes one NETWORK at most, and one IMAGE, "
-            f"got {' '.join(map(quote, paths))}.{more}"
+            f"got {' '.join(map(quote, paths))}."
         )
     kinds = {
         "--filter": (bool(layer.filter_texts), {*ConvOptions.__dataclass_fields__}),

@@ -22,8 +22,6 @@ from cnncli.filters.builtin_names import SUFFIX, builtin_names
 
 _NUMBER: Final = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)(/\d+)?,?")
 _BORDER: Final = re.compile(r"\d+(,\d+)*")
-_FEW: Final = 8
-"""Arguments that may be parts of one name."""
 _LARGEST_FILTER: Final = 31
 """Rows or columns from which an array is likelier to be an image."""
 _WEIGHTS: Final = (SUFFIX, ".npz", ".safetensors", ".csv", ".txt", ".tsv")
@@ -67,15 +65,6 @@ def refuse_layer_as_image(images: Sequence[str], layers: Sequence[str]) -> None:
     for name in images:
         if name in layers and not os.path.exists(name):
             raise OptionError(f"{name!r} is no IMAGE", hint=f"a layer: --layer {name}")
-
-
-def parted_name(paths: Sequence[str]) -> str | None:
-    """Return the name of a file that the shell has parted at its spaces; None if there is none."""
-    for first, last in itertools.combinations(range(min(len(paths), _FEW + 1)), 2):
-        name = " ".join(paths[first : last + 1])
-        if os.path.exists(name) and not os.path.exists(paths[first]):
-            return name
-    return None
 
 
 def second_filter_note(words: Sequence[str], images: Sequence[str]) -> str | None:

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
+from cnncli.cli import cli
 from tests.support.shell import refused_untouched, run_cli, save
 from tests.support.terminal import in_terminal
 
@@ -139,8 +141,6 @@ CALLS = [
     ("pool w.npz", 1, "'w.npz': a zip archive such as .npz", "one of its arrays: np.save('x.npy'"),
     ("pool w.npz:W", 1, "'w.npz:W': cannot be read", "one of its arrays: np.save('x.npy', np.load('"
      "w.npz')['W'])"),
-    ("explain my dog.png -f edge", 2, "explain takes one NETWORK at most, and one IMAGE, got 'my' '"
-     "dog.png'. A name with spaces needs quotes: 'my dog.png'.", ""),
     ("conv a.png -f empty", 2, "'empty': a filter must be a file, got a folder", ""),
     ("conv a.png -f edges", 2, "'edges': a filter must be a file, got a folder; nearest built-in: e"
      "dge", ""),
@@ -206,11 +206,22 @@ def test_the_hint_says_what_to_write(call: str, code: int, error: str, hint: str
     assert not hint or others[0].removeprefix("hint: ").startswith(hint)
 
 
-def test_a_name_parted_at_its_spaces_is_noted() -> None:
-    said = run_cli("pool", "my", "dog.png", code=1).stderr
-    assert said.startswith("note: a name with spaces needs quotes: 'my dog.png'\n")
+@pytest.mark.parametrize(
+    "call",
+    [
+        "pool my dog.png",
+        "run net.toml a.png my dog.png -o y/",
+        "explain my dog.png -f edge",
+        "compare a.png my dog.png",
+        "plan net.toml --image my dog.png",
+    ],
+)
+def test_a_name_parted_at_its_spaces_needs_quotes(call: str) -> None:
+    said = refused_untouched(*call.split(), code=2)
+    needs = "A name with spaces needs quotes: 'my dog.png'."
+    assert said == f"cnncli: error: {needs}\nhint: cli {call.split()[0]} --help\n"
     save("my", PHOTO, format="PNG")
-    assert "needs quotes" not in run_cli("pool", "my", "dog.png", code=1).stderr
+    assert "needs quotes" not in CliRunner().invoke(cli, call.split()).stderr
 
 
 def test_somebody_who_redirects_is_told_where_the_result_goes() -> None:
