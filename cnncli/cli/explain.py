@@ -184,7 +184,8 @@ def explain(
         )
         done = _explain(request, source, value.backward, results)
     if isinstance(done, ExplainResult):
-        _print(done, results)
+        is_plain = value.layer is None and not (value.backward or value.trail)
+        _print(done, results, is_plain and len(model.network.nodes) > 1)
     else:
         tell_file(done.report_line, done, results.quiet, results.as_json)
 
@@ -239,8 +240,8 @@ def _explain(
     return write_explanation(request, source, make(FrameOptions, results), backward)
 
 
-def _print(result: ExplainResult[Any], results: ExplanationOptions) -> None:
-    """Print the way to an output, or the way back to an input."""
+def _print(result: ExplainResult[Any], results: ExplanationOptions, is_last: bool) -> None:
+    """Print the way to an output, or the way back to an input; of the last layer say what more."""
     from cnncli.explain.text.forward import TextOptions
     from cnncli.explain.text.result import result_lines
     from cnncli.explain.to_json import record
@@ -255,5 +256,7 @@ def _print(result: ExplainResult[Any], results: ExplanationOptions) -> None:
     text = TextOptions(terminal_columns(), colour, results.channels)
     for line in result_lines(result, text):
         click.echo(line)
-    for note in () if results.quiet else result.notes:
+    more = "--layer NAME shows another layer, --trail the way back to a pixel, -o page.html all"
+    notes = (*result.notes, *([more] if is_last else []))
+    for note in () if results.quiet else notes:
         tell(f"note: {note}")

@@ -146,7 +146,7 @@ def test_a_trail_leads_through_every_layer_to_a_pixel(photo: Path) -> None:
         pixel = pixel | {"row": pixel["row"] - 1, "column": pixel["column"] - 1}
         assert trail[5] | pixel == trail[5] and trail[5]["map_name"] in ("red", "green", "blue")
     told = run_cli("explain", "net.toml", photo, "--at", "3,5", "--map", "1", "--trail").stdout
-    lines = told.splitlines()
+    lines = [line for line in told.splitlines() if not line.startswith("against: ")]
     assert lines[-1] == "ends at the input"
     assert [line.split()[0] for line in lines[-8:-2]] == layers
 
@@ -380,3 +380,12 @@ def test_values_against_the_loop(photo: Path) -> None:
     assert found["steps"][2]["value"] == pytest.approx(judge[0, 11, 16, 0], abs=1e-12)
     assert found["rows"]["cells"] == [10, 11, 12] and found["rows"]["sources"] == [10, 11, 11]
     assert found["padding"][2] == [True, True, True]
+
+
+def test_the_last_layer_of_a_network_leads_to_more(photo: Path) -> None:
+    Path("net.toml").write_text('[[layers]]\ntype = "pool"\n' * 2)
+    more = "--layer NAME shows another layer, --trail the way back to a pixel, -o page.html all"
+    assert more in run_cli("explain", "net.toml", photo).stderr
+    for words in (("--layer", "pool1"), ("--trail",), ("--backward",), ("-q",), ("--json",)):
+        assert more not in run_cli("explain", "net.toml", photo, *words).stderr
+    assert more not in run_cli("explain", photo, "--pool", "max").stderr

@@ -200,3 +200,21 @@ def test_long_names_lose_their_middle_and_numbers_stay() -> None:
         assert lines[-4].split()[1:] == ["12", "3", "40", "-1.25"]
         assert lines[-3].split() == ["input", "red", "6", "80", "0.5", "-2.5", "-1.25"]
     assert first.layer in "".join(lines)
+
+
+def test_a_contribution_of_the_other_sign_is_marked() -> None:
+    units = [
+        TrailUnit("fc", "dense", 0, "", 0, 0, 0, above, *given)
+        for above, given in ((0.5, ()), (-2.0, (0.1, -0.2)), (-1.0, (3.0, -3.0)), (0.0, (0.0, 0.0)))
+    ]
+    lines = trail_lines(Trail(tuple(units), AT_THE_INPUT), 80)
+    assert [line.endswith("-0.2  against") for line in lines[2:7]] == [
+        False,
+        False,
+        True,
+        False,
+        False,
+    ]
+    assert lines[-2].startswith("against: ") and lines[-1] == AT_THE_INPUT
+    assert not any("against" in line for line in trail_lines(Trail(tuple(units[2:]), "ends"), 80))
+    assert all(len(line) <= 60 for line in trail_lines(Trail(tuple(units), AT_THE_INPUT), 60))

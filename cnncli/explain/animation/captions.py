@@ -56,7 +56,7 @@ def _products(block: Block, width: int) -> str:
     assert block.weights is not None
     terms = []
     for value, weight in zip(block.window.flat, block.weights.flat, strict=True):
-        terms.append(f"{float(value):.4g}\xa0x\xa0{factor_text(float(weight))}")
+        terms.append(f"{number_text(float(value))}\xa0x\xa0{factor_text(float(weight))}")
 
     def write(count: int) -> str:
         rest = len(terms) - count

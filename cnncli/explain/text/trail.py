@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Final
 
 from cnncli.explain.text.panels import number_text, wrap
@@ -9,6 +10,7 @@ from cnncli.explain.trail import Trail, TrailUnit
 from cnncli.render.text_table import cut_middle, text_table
 
 TITLES: Final = ("layer", "map", "row", "column", "value", "x weight", "= contribution")
+AGAINST: Final = "against: its contribution has not the sign of the value above it"
 LEAST_NAME: Final = 8
 """Letters that a layer's name keeps however narrow the terminal is."""
 
@@ -36,7 +38,11 @@ def trail_lines(trail: Trail, width: int) -> list[str]:
     ends at the input
     """
     head = "trail      below each value the one that contributed most to it"
+    against = [False, *(_is_against(*pair) for pair in pairwise(trail.units))]
     rows = [TITLES, *map(_cells, trail.units)]
+    if any(against):
+        marks = ("", *("against" if one else "" for one in against))
+        rows = [(*row, mark) for row, mark in zip(rows, marks, strict=True)]
     longest = max(len(row[0]) for row in rows)
     lines = text_table(rows, right=range(2, len(TITLES)))
     over = max(map(len, lines)) - width
@@ -44,7 +50,19 @@ def trail_lines(trail: Trail, width: int) -> list[str]:
         most = max(longest - over, LEAST_NAME)
         rows = [(cut_middle(row[0], most), *row[1:]) for row in rows]
         lines = text_table(rows, right=range(2, len(TITLES)), width=width)
-    return [*wrap(head, width), "", *lines, "", *wrap(trail.end, width)]
+    ends = [*([AGAINST] if any(against) else []), trail.end]
+    return [
+        *wrap(head, width),
+        "",
+        *lines,
+        "",
+        *(line for end in ends for line in wrap(end, width)),
+    ]
+
+
+def _is_against(above: TrailUnit, unit: TrailUnit) -> bool:
+    """Whether a contribution has not the sign of the value that it goes to."""
+    return unit.contribution is not None and unit.contribution * above.value < 0
 
 
 def _cells(unit: TrailUnit) -> tuple[str, ...]:
