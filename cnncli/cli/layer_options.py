@@ -11,6 +11,7 @@ from cnncli.cli.types import Choice, FilterName, FiniteFloat, Numbers, WholeNumb
 from cnncli.core.choices import (
     ACTIVATION_NAMES,
     ALGORITHM_NAMES,
+    AVERAGE_NAMES,
     CONVENTION_NAMES,
     FILTER_LAYOUTS,
     NAMED_PADDINGS,
@@ -28,7 +29,7 @@ PADDING: Final = Numbers(
     "same|same-lower|valid|N|H,W|TOP,BOTTOM,LEFT,RIGHT",
     words=NAMED_PADDINGS,
 )
-POOL_MODE: Final = Choice(POOL_MODES, {"avg": "average", "mean": "average"})
+POOL_MODE: Final = Choice(POOL_MODES, AVERAGE_NAMES)
 
 
 # fmt: off

@@ -21,6 +21,8 @@ PAD_MODES: Final = ("zeros", "edge", "reflect", "symmetric", "wrap")
 PAD_MODE_NAMES: Final = ("auto", *PAD_MODES)
 """What can be asked for; `borders.border_mode` says what auto is."""
 POOL_MODES: Final = ("max", "average", "min", "lp")
+AVERAGE_NAMES: Final = {"avg": "average", "mean": "average"}
+"""What other tools call a mode, which commands and Python take too."""
 ACTIVATION_NAMES: Final = ("none", "relu", "leaky-relu", "sigmoid", "tanh", "abs")
 FILTER_LAYOUTS: Final = ("hwio", "oihw")
 ALGORITHM_NAMES: Final = (

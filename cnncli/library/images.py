@@ -183,7 +183,8 @@ def check_keywords(
     known = [*Reading.__annotations__, *signature(call).parameters]
     if layer is not None:
         options = signature(layer).parameters.values()
-        known += [o.name for o in options if o.kind is o.KEYWORD_ONLY and o.name != "jobs"]
+        own = (o.name for o in options if o.default is not o.empty)
+        known += [name for name in own if name not in ("mode", "jobs")]
     check_names(call.__qualname__, given, known)
 
 

@@ -9,6 +9,7 @@ from typing import Any, Unpack
 import numpy as np
 from numpy.typing import ArrayLike
 
+from cnncli.core.choices import AVERAGE_NAMES
 from cnncli.core.geometry import PaddingLike, Pair
 from cnncli.core.hparameters import check_fields
 from cnncli.library.images import ImageLike, Reading, array_of, check_keywords
@@ -176,9 +177,9 @@ def _filters(given: FilterLike | ArrayLike | Sequence[FilterLike]) -> list[Filte
 def pool(
     image: ImageLike,
     mode: str = "max",
-    *,
     size: int | Pair | str = 2,
     stride: int | Pair | None = None,
+    *,
     padding: PaddingLike = "valid",
     dilation: int | Pair = 1,
     ceil: bool = False,
@@ -195,6 +196,7 @@ def pool(
     image : str, path, ndarray or PIL.Image.Image
         An array is taken as a ``.npy`` file of it: (H, W), (H, W, C) or (N, H, W, C).
     mode : {"max", "average", "min", "lp"}
+        ``"avg"`` and ``"mean"`` are ``"average"``.
     size : int, (h, w) or "global"
     stride : int or (h, w), optional
         By default the size.
@@ -249,4 +251,5 @@ def pool_model(
     given: dict[str, Any] = {} if p is None else {"p": p}
     if fields.pop("count_include_pad"):
         given["count_include_pad"] = True
+    mode = AVERAGE_NAMES.get(mode, mode)
     return Model.of_layer(pool_layer(given, mode=mode, **fields, **given))

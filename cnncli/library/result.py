@@ -78,10 +78,12 @@ class MapsPicture:
             ResultWriter(self.job, result, self.rows, access).write()
         return access.made[0][1]
 
-    def save(self, path: str, overwrite: bool) -> None:
-        """Write what ``-o`` of the commands writes."""
-        output, result, rows = OutputOptions(path, overwrite=overwrite), self.result, self.rows
-        job = replace(self.job, output=output, is_default_depth=True)
+    def save(self, path: str, overwrite: bool, depth: str | None) -> None:
+        """Write what ``-o`` of the commands writes, with ``--depth`` if there is one."""
+        result, rows = self.result, self.rows
+        render = replace(self.job.render, depth=depth or "8")
+        output = OutputOptions(path, overwrite=overwrite, depth=render.depth)
+        job = replace(self.job, render=render, output=output, is_default_depth=depth is None)
         with work_on(self.source, job.read.max_memory):
             layers = (result.name,) if job.layers else ()
             plan = plan_targets(
@@ -155,7 +157,13 @@ class MapsArray(np.ndarray[Any, Any]):
         render = replace(sheet.job.render, **rendering)
         return with_sheet(self, replace(sheet, job=replace(sheet.job, render=render)))
 
-    def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+    def save(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        depth: int | str | None = None,
+        overwrite: bool = False,
+    ) -> None:
         """Write the picture or the values to a file, as ``-o`` of the commands does.
 
         Parameters
@@ -163,6 +171,9 @@ class MapsArray(np.ndarray[Any, Any]):
         path : str or path
             ``.png``, ``.jpg``, ``.tif`` and others: the picture, drawn as `shown` says. ``.npy``:
             the values. ``folder/`` or ``{map}.png``: a file for each map.
+        depth : {8, 16, "float"}, optional
+            Bits of each sample: 16 for PNG and TIFF, ``"float"`` for TIFF. By default 8, or 16
+            where a 16-bit image becomes a PNG or TIFF picture.
         overwrite : bool
             Whether a file that exists is replaced.
 
@@ -181,7 +192,8 @@ class MapsArray(np.ndarray[Any, Any]):
         ['edges.png']
         >>> folder.cleanup()
         """
-        self._whole().save(os.fspath(path), overwrite)
+        whole = self._whole()
+        whole.save(os.fspath(path), overwrite, None if depth is None else str(depth))
 
     def _whole(self) -> MapsPicture:
         if self.sheet is None:

@@ -136,5 +136,18 @@ def test_errors_are_those_of_the_commands() -> None:
 
 def test_the_hint_to_a_wrong_mode_names_the_one_that_is_alike() -> None:
     with pytest.raises(OptionError, match="mode must be one of max, average") as caught:
-        cnncli.pool(np.ones((4, 4)), mode="avg")
+        cnncli.pool(np.ones((4, 4)), mode="averag")
     assert caught.value.hint == "--mode average"
+
+
+def test_a_pool_takes_other_names_of_an_average_and_its_size_in_its_place() -> None:
+    image = np.arange(48.0).reshape(6, 8)
+    expected = cnncli.pool(image, "average", size=3, stride=2)
+    for mode in ("avg", "mean"):
+        np.testing.assert_array_equal(cnncli.pool(image, mode, 3, 2), expected)
+    explained = cnncli.explain(image, pool="avg", size=3, stride=2, at=(0, 1))
+    assert explained.result.explanation.steps[0].value == expected[0, 1, 0]
+    with pytest.raises(TypeError, match="nearest: stride"):
+        cnncli.explain(image, pool="avg", strid=2)
+    with pytest.raises(TypeError, match="unexpected keyword argument 'mode'"):
+        cnncli.explain(image, pool="avg", mode="max")

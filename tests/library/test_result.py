@@ -86,6 +86,23 @@ def test_a_result_is_saved_as_the_command_writes_it(maps: MapsArray, suffix: str
         np.testing.assert_array_equal(pixels(saved), pixels(written))
 
 
+@pytest.mark.parametrize(
+    ("depth", "suffix"), [(16, "png"), ("16", "tif"), (8, "png"), ("float", "tif")]
+)
+def test_the_depth_is_that_of_the_command(maps: MapsArray, depth: int | str, suffix: str) -> None:
+    maps.save(f"saved.{suffix}", depth=depth)
+    given = ("-f", "gabor_color", "--depth", depth, "-o", f"written.{suffix}")
+    run_cli("conv", "x.npy", *given)
+    np.testing.assert_array_equal(pixels(f"saved.{suffix}"), pixels(f"written.{suffix}"))
+    with pytest.raises(OptionError, match="--depth must be one of 8, 16, float, got '12'"):
+        maps.save("other.png", depth=12)
+    with pytest.raises(OptionError, match="16"):
+        maps.save("other.jpg", depth=16)
+    Image.fromarray(np.full((9, 9), 40_000, np.uint16)).save("deep.png")
+    cnncli.pool("deep.png").save("shallow.png", depth=8)
+    assert pixels("shallow.png").dtype == np.uint8
+
+
 def test_files_in_a_folder_are_named_by_the_filter(maps: MapsArray) -> None:
     run_cli("conv", "x.npy", "-f", "edge", "-o", "written/")
     cnncli.conv("x.npy", "edge").save("saved/")
