@@ -170,3 +170,16 @@ def test_quick_clicks_are_all_followed(tab: Any, tmp_path: Path, clicks: str) ->
     assert tab.evaluate(ONE_STACK)
     assert tab.evaluate("cnncli.layers()[0].shape[2] === cnncli.state.input.channels")
     check_numbers(tab, tmp_path)
+
+
+def test_a_weight_that_is_pressed_while_an_answer_comes_is_painted(tab: Any) -> None:
+    hold(tab)
+    tab.click("#paint [data-key='0']")
+    box = tab.locator("#paint [data-key='1']").bounding_box()
+    tab.mouse.move(box["x"] + 5, box["y"] + 5)
+    tab.mouse.down()
+    release(tab)
+    assert tab.text_content("#paint [data-key='0']") == "0"
+    tab.mouse.up()
+    until(tab, "document.querySelector('#paint [data-key=\"1\"]').textContent === '1'")
+    assert mark(tab).startswith("1/gray/conv=3x3:0,1,1,-2,0,2,-1,0,1/")

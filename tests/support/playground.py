@@ -37,7 +37,7 @@ def change(page: Any, click: str, expected: str) -> None:
     """Click, and wait for the layers that the address then names."""
     page.click(click)
     until(page, f"addressText() === {expected!r}")
-    until(page, "cnncli.layers().length === 1 + newestStack().length")
+    until(page, "!isStackAsked()")
     settle(page)
 
 

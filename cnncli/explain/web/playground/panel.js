@@ -224,30 +224,38 @@ function drawPaint() {
   place.hidden = !isSmall;
   if (!isSmall) return;
   const { kernel, weights } = settings;
-  const change = (changed) => apply({ layers: { [name]: { weights: changed } } });
+  // A button that is pressed while an answer comes has to stay.
+  if (place.dataset.made !== `${name} ${kernel}`) makePaint(name, kernel);
   const most = 1.5 * Math.max(...weights.map(Math.abs), 1e-300);
-  const cell = (i, j) => {
-    const index = i * kernel[1] + j;
-    const label = `Weight at row ${i}, column ${j}: ${numberText(weights[index])}`;
-    const button = element("button", { type: "button", "data-key": index, "aria-label": label, text: fittingText(weights[index]).replace("-", "−") });
-    const level = levelOf(weights[index], { kind: "symmetric", lo: -most, hi: most });
-    setBackground(button, colourOf(level, tables.diverging));
-    button.addEventListener("click", () => {
-      // Those of now: an earlier click may not be drawn yet.
-      const changed = live.specs.get(name).settings.weights.slice();
-      changed[index] = PAINTS[(PAINTS.indexOf(changed[index]) + 1) % PAINTS.length];
-      change(changed);
-    });
-    return element("td", {}, button);
-  };
-  const rows = Array.from({ length: kernel[0] }, (_, i) =>
-    element("tr", {}, ...Array.from({ length: kernel[1] }, (__, j) => cell(i, j))),
-  );
-  const click = () => change(new Float32Array(weights.length));
-  const clear = element("button", { type: "button", class: "quiet", id: "clear", "data-key": "clear", text: "All zeros", click });
+  place.querySelectorAll("td button").forEach((button, index) => {
+    const weight = weights[index];
+    const at = `row ${Math.floor(index / kernel[1])}, column ${index % kernel[1]}`;
+    button.setAttribute("aria-label", `Weight at ${at}: ${numberText(weight)}`);
+    setText(button, fittingText(weight).replace("-", "−"));
+    setBackground(button, colourOf(levelOf(weight, { kind: "symmetric", lo: -most, hi: most }), tables.diverging));
+  });
   const layer = byName.get(name);
   drawnMap.hidden = Boolean(layer.problem);
   if (!layer.problem) sizeCanvas(drawnMap, layer, DRAWN_MAP);
+}
+
+/** A button for each weight of a layer's filter, and one that makes all of them 0. */
+function makePaint(name, kernel) {
+  const place = byId("paint");
+  place.dataset.made = `${name} ${kernel}`;
+  const weights = () => live.specs.get(name).settings.weights.slice();
+  const change = (changed) => apply({ layers: { [name]: { weights: changed } } });
+  const paint = (index) => {
+    const changed = weights();
+    changed[index] = PAINTS[(PAINTS.indexOf(changed[index]) + 1) % PAINTS.length];
+    change(changed);
+  };
+  const cell = (index) => element("td", {}, element("button", { type: "button", "data-key": index, click: () => paint(index) }));
+  const rows = Array.from({ length: kernel[0] }, (_, i) =>
+    element("tr", {}, ...Array.from({ length: kernel[1] }, (__, j) => cell(i * kernel[1] + j))),
+  );
+  const click = () => change(weights().fill(0));
+  const clear = element("button", { type: "button", class: "quiet", id: "clear", "data-key": "clear", text: "All zeros", click });
   const told = element("p", { class: "dim", text: `Click a weight: 0, 1, −1. Other numbers: in "Change ${name}".` });
   replaceItems(place, [
     element("div", { class: "head" }, element("h3", { text: `Draw the filter of ${name}` }), clear),
