@@ -9,7 +9,7 @@ from cnncli.explain.page.layer_data import Unit
 from cnncli.explain.page.network_data import network_page_data
 from cnncli.network.graph import Network
 from cnncli.network.layers import ActivationLayer, ConvLayer, PoolLayer
-from tests.support.browser import Opener, bank, number, random_picture, until
+from tests.support.browser import Opener, bank, number, random_picture, settle, until
 from tests.support.page_gradients import READ, compare_gradients, gradient_of
 
 pytestmark = pytest.mark.oracle
@@ -37,6 +37,7 @@ def test_maps_show_the_gradients_of_the_chosen_unit(show: Opener) -> None:
     tab.evaluate("cnncli.apply({ unit: { layer: 'conv2', map: 4, at: [0, 0] } })")
     compare_gradients(tab, gradient_of(NETWORK, PICTURE.values(), "conv2", 4))
     tab.click("#gradients")
+    settle(tab)
     assert tab.locator(".range").first.text_content() == before
     assert tab.is_hidden("#gradient-panel")
 

@@ -52,10 +52,7 @@ def check(tab: Any) -> np.ndarray[Any, Any]:
     X = np.float32(tab.evaluate(pixels)).reshape(1, 8, 8, 1)
     expected = core(X)
     # The worker is done when its input is the page's.
-    for _ in range(200):
-        if np.array_equal(np.float32(tab.evaluate(VALUES, "input")), X.reshape(1, -1)):
-            break
-        tab.wait_for_timeout(20)
+    until(tab, f"String({pixels}) === String(({VALUES})('input'))")
     settle(tab)
     for name, values in expected.items():
         found = np.reshape(tab.evaluate(VALUES, name), (values.shape[2], *values.shape[:2]))
