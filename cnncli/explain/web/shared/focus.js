@@ -54,7 +54,7 @@ function replaceItems(group, children) {
 }
 
 /** Room at the ends of a list where it fades, as page/page.css has it. */
-const FADE = 24;
+const FADE = 40;
 
 /** Lists whose ends fade while more of them is out of sight. They are measured when they have been laid out. */
 const fading = new ResizeObserver((entries) => {
