@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from cnncli.core.choices import FILTER_LAYOUTS
@@ -146,6 +148,29 @@ def likelier_layout_note(bank: Filter) -> str | None:
     'w read as hwio, window 8x1, 3 maps; --filter-layout oihw is likelier, window 3x3, 8 maps'
     """
     return _readings(bank, "is likelier") if likelier_layout(bank) else None
+
+
+@contextmanager
+def layout_told(bank: Filter) -> Iterator[None]:
+    """Say of a bias that does not fit a filter when the filter's layout may be the cause.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from cnncli.filters.filter import from_array
+    >>> with layout_told(from_array(np.ones((8, 1, 3, 3)), name="w")):
+    ...     raise ShapeError("got 8")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    cnncli.errors.ShapeError: got 8: w read as hwio, window 8x1, 3 maps; --filter-layout oihw is ...
+    """
+    try:
+        yield
+    except ShapeError as error:
+        if (layout := likelier_layout(bank)) is None:
+            raise
+        message = f"{error.message}: {likelier_layout_note(bank)}"
+        hint = f"--filter-layout {layout}"
+        raise ShapeError(message, hint=hint, path=error.path) from None
 
 
 def _readings(bank: Filter, judged: str) -> str:

@@ -14,6 +14,7 @@ import numpy as np
 from cnncli.core.arrays import Array
 from cnncli.errors import OptionError, ShapeError, nearest, printable, quote
 from cnncli.filters.builtin_names import SUFFIX, builtin_file, builtin_names
+from cnncli.filters.channels import layout_told
 from cnncli.filters.filter import Filter, LoadedArray, from_loaded
 from cnncli.filters.generators import GENERATORS, make_by_text
 from cnncli.filters.matrix_text import (
@@ -98,6 +99,10 @@ def load_filter(
     loaded = load_array(text, folder=folder, headers_only=headers_only, stdin=stdin)
     _check_image_filter(loaded)
     bank = from_loaded(loaded, layout)
+    if loaded.bias is not None:
+        with layout_told(bank):
+            bias = replace(loaded, array=loaded.bias).per_map(bank.maps)
+        bank = replace(bank, bias=bias)
     note = _shape_note(loaded)
     return replace(bank, notes=(*bank.notes, note)) if note else bank
 

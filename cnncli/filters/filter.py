@@ -368,7 +368,7 @@ def normalize(bank: Filter) -> Filter:
 
 
 def from_loaded(loaded: LoadedArray, layout: str) -> Filter:
-    """Return the filter of an array that was read; see `from_array`.
+    """Return the filter of an array that was read, without its bias; see `from_array`.
 
     Examples
     --------
@@ -397,7 +397,6 @@ def from_loaded(loaded: LoadedArray, layout: str) -> Filter:
         weights=weights if is_placeholder(weights) else np.array(weights, order="C"),
         per_channel=len(shape) == 2,
         map_names=_map_names(loaded, maps),
-        bias=None if loaded.bias is None else replace(loaded, array=loaded.bias).per_map(maps),
         named=loaded.named,
         layout=layout,
         source_shape=shape,

@@ -16,7 +16,7 @@ from cnncli.core.borders import asked_mode
 from cnncli.core.choices import CONVENTION_NAMES, POOL_CONVENTION_NAMES
 from cnncli.core.geometry import PaddingLike, Pair
 from cnncli.core.pool import check_mode_settings
-from cnncli.errors import OptionError, ShapeError, among, quote
+from cnncli.errors import OptionError, among, quote
 from cnncli.network.layers import ConvLayer, PadLayer, PoolLayer
 from cnncli.pipeline.networks import is_network
 
@@ -135,21 +135,15 @@ def conv_layer(given: Sequence[FilterLike], settings: ConvSettings) -> ConvLayer
 
 def _load_bias(bias: str | float | Array, bank: Filter) -> LoadedArray:
     """Load the bias of a filter; where it does not fit, the filter's layout may be the cause."""
-    from cnncli.filters.channels import likelier_layout, likelier_layout_note
+    from cnncli.filters.channels import layout_told
     from cnncli.filters.files import load_bias
     from cnncli.filters.filter import LoadedArray
 
-    try:
+    with layout_told(bank):
         if isinstance(bias, str):
             return load_bias(bias, bank.maps)
         loaded = LoadedArray(np.asarray(bias), "bias", "bias")
         return replace(loaded, array=loaded.per_map(bank.maps))
-    except ShapeError as error:
-        if (layout := likelier_layout(bank)) is None:
-            raise
-        message = f"{error.message}: {likelier_layout_note(bank)}"
-        hint = f"--filter-layout {layout}"
-        raise ShapeError(message, hint=hint, path=error.path) from None
 
 
 def pool_layer(given: Collection[str], convention: str | None = None, **fields: Any) -> PoolLayer:

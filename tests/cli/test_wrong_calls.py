@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from cnncli.cli import cli
-from tests.support.shell import refused_untouched, run_cli, save
+from tests.support.shell import refused, refused_untouched, run_cli, save
 from tests.support.terminal import in_terminal
 
 PHOTO = np.random.default_rng(9).integers(0, 256, (12, 20, 3), np.uint8)
@@ -280,3 +280,10 @@ def test_the_other_layout_is_named_as_the_field_of_a_network_file(command: str) 
     assert "likelier" not in run_cli(*command.split(), *["--overwrite"] * ("-o" in command)).stderr
     said = run_cli("conv", "a.png", "-f", "w.npz:oihw", "-o", "z.png").stderr
     assert "--filter-layout oihw is likelier" in said
+
+
+def test_the_other_layout_is_named_where_a_bias_of_the_same_file_does_not_fit() -> None:
+    np.savez("both.npz", W=np.ones((8, 3, 5, 5)), b=np.ones(8))
+    said = refused("conv", "a.png", "-f", "both.npz", "-o", "z.png", code=2)
+    assert "got 8: both read as hwio, window 8x3, 5 maps" in said
+    assert "hint: --filter-layout oihw" in said
