@@ -86,6 +86,20 @@ def test_pools_without_pads_by_name_keep_dilations_and_ceil_mode() -> None:
     np.testing.assert_array_equal(Y, np.maximum(X[:, :, ::2], beside[:, :, 2::2]))
 
 
+def test_places_of_maxima_need_a_stride() -> None:
+    X = numbers(1, 2, 3, 4)
+    for size, stride, fits in ((2, 2, True), (1, 1, True), (1, 2, True), (2, 1, False)):
+        window = {"kernel_shape": [size, size], "strides": [stride, stride]}
+        made = node("MaxPool", "x", "y i", **window)
+        work = reference_node(made, 12)
+        if fits:
+            values, places = work.run([X])
+            np.testing.assert_array_equal(X.ravel()[places], values)
+        else:
+            with pytest.raises(NotRun, match="with the places of its maxima"):
+                work.run([X])
+
+
 @pytest.mark.parametrize(
     ("fields", "why"),
     [

@@ -28,6 +28,9 @@ _ONE_AXIS: Final = 13
 _HALF_PIXEL: Final = 16
 """The first version whose RoiAlign shifts by half a pixel by default."""
 
+_DILATED: Final = 10
+"""The first version whose MaxPool has dilations."""
+
 _INFERENCE: Final = 15
 """A version of BatchNormalization that is computed rightly."""
 
@@ -68,16 +71,25 @@ def mended_version(proto: Any, opset: int) -> int:
         return _HALF_PIXEL
     if proto.op_type in _POOLS and given.get("auto_pad") == "VALID":
         # With it dilations and ceil_mode are forgotten; no pads are the same.
-        kept = [each for each in proto.attribute if each.name not in ("auto_pad", "pads")]
-        del proto.attribute[:]
-        proto.attribute.extend(kept)
+        _leave_out(proto, "auto_pad", "pads")
+    has_places = proto.op_type == "MaxPool" and len(proto.output) > 1 and opset >= _DILATED
+    if has_places and set(given.get("kernel_shape", ())) == {1}:
+        # Places of maxima are counted rightly only with a stride or dilation, of which one cell
+        # knows nothing.
+        _leave_out(proto, "dilations")
+        dilations = [2] * len(given["kernel_shape"])
+        proto.attribute.append(import_module("onnx").helper.make_attribute("dilations", dilations))
     if proto.op_type == "BatchNormalization" and _is_inference(given, opset, len(proto.output)):
         # Those of 6 to 9 take their input's own mean and variance in.
-        kept = [each for each in proto.attribute if each.name not in ("spatial", "is_test")]
-        del proto.attribute[:]
-        proto.attribute.extend(kept)
+        _leave_out(proto, "spatial", "is_test")
         return max(opset, _INFERENCE)
     return max(opset, _FIRST_VERSION.get(proto.op_type, 0))
+
+
+def _leave_out(proto: Any, *names: str) -> None:
+    kept = [each for each in proto.attribute if each.name not in names]
+    del proto.attribute[:]
+    proto.attribute.extend(kept)
 
 
 def _is_inference(given: Mapping[str, Any], opset: int, outputs: int) -> bool:
@@ -105,6 +117,7 @@ class _Node:
     attributes: Mapping[str, Any]
     inputs: Sequence[Tensor | None]
     known: Mapping[int, Array]
+    outputs: int = 1
 
     def get(self, name: str, default: Any) -> Any:
         return self.attributes.get(name, default)
@@ -140,7 +153,8 @@ def check_computed(
     if rule is None:
         return
     try:
-        reason = rule(_Node(proto.op_type, opset, attributes_of(proto), inputs, known))
+        attributes, outputs = attributes_of(proto), len(proto.output)
+        reason = rule(_Node(proto.op_type, opset, attributes, inputs, known, outputs))
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
         raise NotRun("its attributes do not fit it") from None
     if reason:
@@ -230,6 +244,9 @@ def _max_pool(node: _Node) -> str:
         # Pads of either word as those of SAME_UPPER, some of them negative.
         return "with auto_pad"
     strided = max((*node.get("strides", ()), *node.get("dilations", ())), default=1) > 1
+    if node.outputs > 1 and not strided:
+        # It counts them in each map anew, or takes them from other windows.
+        return "with the places of its maxima, unless its stride is more than 1"
     unlike = len({*node.get("pads", ())}) > 1
     return "with pads that differ" if unlike and not strided else _pool(node)
 
