@@ -16,7 +16,7 @@ from tools.playground_picture import PICTURE
 
 LAYERS = """cnncli.layers().slice(1).map(({ name, shape, planes, problem }) =>
   ({ name, shape, problem, planes: planes.map((plane) => [...plane]) }))"""
-NETWORK = "networkText(shownCalls(), pageData.filters, shownSample() === 'gray')"
+NETWORK = "networkText(shownCalls(), pageData.filters, cnncli.state.input.channels === 1)"
 
 
 def open_at(page: Any, url: str) -> None:

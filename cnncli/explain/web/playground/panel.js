@@ -88,8 +88,8 @@ async function addLayer(text) {
 
 function copyRow() {
   const button = (id, text, click) => element("button", { type: "button", id, text, click });
-  // The sample is saved in colour: a command has to make it grey.
-  const texts = () => [shownCalls(), pageData.filters, PICTURE_FILE, shownSample() === "gray"];
+  // A picture is saved with three colours: a command has to make it grey.
+  const texts = () => [shownCalls(), pageData.filters, PICTURE_FILE, state.input.channels === 1];
   return element(
     "div",
     { class: "row" },
