@@ -199,7 +199,7 @@ def test_reasons(name: str) -> None:
 
 
 def test_second_outputs_are_run_where_they_are_used() -> None:
-    pool = node("MaxPool", "x", "y places", kernel_shape=(2, 2))
+    pool = node("MaxPool", "x", "y places", kernel_shape=(2, 2), strides=(2, 2))
     assert load(model([pool])).network.names == ("y",)
     found = load(model([pool, node("Abs", "places", "z")], outputs=("y",)))
     assert [(n.name, n.layer.op) for n in found.network.nodes] == [
