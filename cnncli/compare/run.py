@@ -111,7 +111,7 @@ def compare_results(
         transparency = _transparency(paths, read) if same else None
         return Comparison(names, shapes, difference, notes, transparency=transparency)
     explanations = _by_layer(pictures, paths, read, tolerance, layer, image)
-    explanation = explain(a, b, tolerance, levels)
+    explanation = _cut_off(pictures, tolerance) or explain(a, b, tolerance, levels)
     if explanation is not None:
         explanations.append(explanation)
     elif not explanations:
@@ -127,6 +127,19 @@ def _widest_step(picture: Picture) -> float:
     """Return from one level to the next, in values, what is the most of a picture's maps."""
     ranges = recorded_ranges(picture.record)
     return max((mapping.step(depth) for mapping, depth in ranges), default=0.0)
+
+
+def _cut_off(pictures: Sequence[Picture], tolerance: float) -> str | None:
+    """Say if two results are equal but for values beyond the ranges of pictures read as values."""
+    values = [picture.values() for picture in pictures]
+    if values[0].shape != values[1].shape:
+        return None
+    for picture, shown in zip(pictures, tuple(values), strict=True):
+        if recorded_ranges(picture.record) and not picture.is_picture:
+            low, high = (end(axis=(0, 1, 2)) for end in (shown.min, shown.max))
+            values = [np.clip(each, low, high) for each in values]
+    is_equal = tells(values[0], 0) and find_difference(values[0], values[1], tolerance).equal
+    return "equal but for values that the range of a picture cuts off" if is_equal else None
 
 
 def _are_scores(a: FloatArray, b: FloatArray) -> bool:

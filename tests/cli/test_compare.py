@@ -216,6 +216,18 @@ def test_values_of_a_picture_are_equal_to_within_half_a_level_of_its_range(depth
     assert "different" in said
 
 
+def test_values_beyond_the_range_of_a_picture_are_told() -> None:
+    bank = save_array("bank.npy", np.random.default_rng(2).normal(size=(3, 3, 3, 4)))
+    run_cli("conv", "photo.png", "-f", bank, "-o", "maps.npy")
+    run_cli("conv", "photo.png", "-f", bank, "--range", "-2,2", "-o", "maps.png")
+    said = run_cli("compare", "maps.png", "maps.npy", "--as-values", code=1).stdout
+    assert "equal but for values that the range of a picture cuts off" in said
+    np.save("other.npy", -np.load("maps.npy"))
+    run_cli("conv", "photo.png", "-f", bank, "--range", "90,91", "-o", "one.png")
+    for pair in (("maps.png", "other.npy"), ("one.png", "maps.npy")):
+        assert "cuts off" not in run_cli("compare", *pair, "--as-values", code=1).stdout
+
+
 def test_the_image_of_two_results_that_are_read_as_values_may_be_a_photo() -> None:
     for name, more in (("a.png", ("--range", "-5,5")), ("b.npy", ("--flip",))):
         run_cli("conv", "photo.png", "-f", "sobel_v", *more, "-o", name)
