@@ -238,6 +238,21 @@ def test_on_a_telephone_the_map_stands_beside_the_filter_that_is_drawn(tab: Any)
     assert tab.is_visible("#paint table") and tab.is_hidden("#drawn-map")
 
 
+def test_on_a_telephone_it_is_told_whole_why_a_layer_cannot_be_computed(
+    tab: Any, address: str
+) -> None:
+    tab.set_viewport_size({"width": 360, "height": 640})
+    open_at(tab, f"{address}#1/color/conv=box_5/conv=robinson")
+    tab.click("#stack-list [data-key='choose 1']")
+    settle(tab)
+    told = tab.locator("[data-layer='conv2'] .problem")
+    assert told.text_content() == tab.text_content("#stack-list .problem")
+    assert told.evaluate("(node) => node.scrollWidth <= node.clientWidth")
+    box = told.bounding_box()
+    assert box["y"] >= 0 and box["y"] + box["height"] <= 640
+    assert tab.is_hidden("[data-layer='conv2'] .mini")
+
+
 def test_on_a_telephone_an_answer_is_told_where_its_question_stood(tab: Any) -> None:
     tab.set_viewport_size({"width": 360, "height": 640})
     tab.click("#quiz")
