@@ -181,12 +181,12 @@ WRITING: dict[str, tuple[str, ...]] = {
 }
 
 NOTE_ESTIMATES = """
-from cnncli.io import pillow_reader
+from cnncli.io import decoding_memory
 from cnncli.pipeline import memory_estimate
 def note(needed, *_, held=0, **__):
     with open("estimates", "a") as file:
         print(needed + held, file=file)
-memory_estimate.check_memory = pillow_reader.check_memory = note
+memory_estimate.check_memory = decoding_memory.check_memory = note
 """
 
 
