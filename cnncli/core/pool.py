@@ -222,10 +222,10 @@ class Pooling:
 
     def __post_init__(self) -> None:
         if self.mode not in POOL_MODES:
-            alike = nearest(str(self.mode), POOL_MODES) or POOL_MODES
+            alike = nearest(str(self.mode), POOL_MODES)
             raise OptionError(
                 f"mode must be one of {', '.join(POOL_MODES)}, got {self.mode!r}",
-                hint=f"--mode {alike[0]}",
+                hint=f"--mode {alike[0]}" if alike else None,
             )
         if not isinstance(self.p, Real) or isinstance(self.p, bool) or not self.p > 0:
             raise OptionError(f"p must be a number above 0, got {self.p!r}")
