@@ -8,7 +8,7 @@ const CHANNEL_NUMBERS = ["gamma", "beta", "mean", "var", "factor", "offset"];
 /** The layer that shared/layer_fields.js changes: that of the chosen unit. */
 const edited = {
   settings: () => live.specs.get(state.unit.layer).settings,
-  first: () => live.first.get(state.unit.layer).settings,
+  first: () => live.firstSpecs.get(state.unit.layer).settings,
   change: (fields) => apply({ layers: { [state.unit.layer]: fields }}),
   window: () => {
     const { kernel, stride, padding, dilation, op, ceil } = edited.settings();
@@ -57,7 +57,7 @@ function leaveEditor() {
 
 /** All layers as the page began with them; the input stays, but for the sample picture of the playground. */
 function resetLayers() {
-  return apply({ specs: firstSpecs(), input: isPlayground ? firstPicture() : undefined });
+  return apply({ specs: specsAtStart(), input: isPlayground ? firstPicture() : undefined });
 }
 
 /** Make the fields again: the chosen layer may be of another kind. */

@@ -10,11 +10,11 @@ function startLive() {
   live = new LiveNetwork(takeLayers);
   startEditor();
   state.input = isPlayground ? firstPicture() : readInput(pageData.input, pageData.single);
-  return recompute({ specs: firstSpecs(), input: state.input });
+  return recompute({ specs: specsAtStart(), input: state.input });
 }
 
 /** The layers that the page begins with. */
-function firstSpecs() {
+function specsAtStart() {
   if (isPlayground) return stackSpecs(firstStack().stack);
   return pageData.layers.map((spec) => ({ ...spec, settings: readLayer(spec.settings) }));
 }
@@ -60,9 +60,9 @@ function takeLayers({ layers: records, unit, gradients }, { request: { specs }, 
 
 /** Let a stack be the one that is shown and changed. */
 function takeSpecs(specs) {
-  live.shown = specs;
+  live.shownStack = specs;
   live.specs = specsByName(specs);
-  live.first = specsByName(specs);
+  live.firstSpecs = specsByName(specs);
   renewEditor();
 }
 
@@ -86,7 +86,7 @@ function keepBefore(made, isAnew) {
  * `specs` are other layers altogether: until they are computed those of before are shown, and take no changes.
  */
 function recompute({ specs, changes: wanted = {}, input }) {
-  if (specs) live.asked = specs;
+  if (specs) live.askedStack = specs;
   const changes = isStackAsked() ? {} : wanted;
   for (const [name, fields] of Object.entries(changes)) {
     const spec = live.specs.get(name);
@@ -98,7 +98,7 @@ function recompute({ specs, changes: wanted = {}, input }) {
 
 /** Whether another stack is being computed than the one that is shown. */
 function isStackAsked() {
-  return live.asked !== live.shown;
+  return live.askedStack !== live.shownStack;
 }
 
 /** Sends changes of a network to the worker, and hands the layers that it computed on. */
@@ -107,10 +107,10 @@ class LiveNetwork {
   before = new Map();
   /** By name the layers of the stack that is shown: as they are now, and as it began with them. */
   specs = null;
-  first = null;
+  firstSpecs = null;
   /** The stack that is shown and the newest one that was asked for, as they were asked for. */
-  shown = null;
-  asked = null;
+  shownStack = null;
+  askedStack = null;
   #sent = null;
   #worker = null;
   #outputs = null;
@@ -159,7 +159,7 @@ class LiveNetwork {
     let drawn = null;
     try {
       if (answer) drawn = this.receive(answer, this.#sent);
-      else if (request.specs === this.asked) this.asked = this.shown;
+      else if (request.specs === this.askedStack) this.askedStack = this.shownStack;
     } finally {
       for (const resolve of listeners) resolve(drawn);
       if (this.#waiting && !this.#isBusy) this.#send();

@@ -67,8 +67,8 @@ function firstMap(layer) {
  * `unit` is { layer, map, at: [row, column] }, map counting all maps of the layer; `channel`, `block`,
  * `scale`, `open`, `whole`, `quiz`, `against`, `gradients`, `ofScore`, `cell` and `kernel` are as in `state`. `layers` has fields of settings by layer, such as
  * { conv1: { stride: [2, 2], off: [3] } }, and `input` is another input: of a network that the page
- * computes; `specs` are other layers altogether, see network/live.js. While a question of the quiz is open
- * only `maps` and `whole` change. Resolves when all is drawn.
+ * computes; `specs` are other layers altogether, and while they are computed `layers` are not taken. While a question
+ * of the quiz is open only `maps` and `whole` change. Resolves when all is drawn.
  */
 function apply(wanted) {
   const held = allowedChanges(wanted, ["maps", "whole"]);

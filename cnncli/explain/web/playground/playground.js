@@ -76,7 +76,7 @@ function shownSample() {
 
 /** The settings of all layers: of the stack that was asked for last, though it may not be shown yet. */
 function newestStack() {
-  const specs = isStackAsked() ? live.asked : [...live.specs.values()];
+  const specs = isStackAsked() ? live.askedStack : [...live.specs.values()];
   return specs.map(({ settings }) => settings);
 }
 
@@ -94,9 +94,9 @@ async function showStack(stack, { input, chosen = stack.length - 1 } = {}) {
   if (!stack.length || stack.length > MOST_LAYERS) return false;
   const specs = stackSpecs(stack);
   await apply({ specs, input });
-  if (live.asked !== specs) return false;
+  if (live.askedStack !== specs) return false;
   await apply({ unit: strongestUnit(layers[1 + chosen]), open: allOpen() });
-  return live.asked === specs;
+  return live.askedStack === specs;
 }
 
 function allOpen() {
