@@ -8,7 +8,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from cnncli.errors import CnnCliError, OptionError, memory_problem
+from cnncli.errors import CnnCliError, OptionError, memory_problem, quote
+from cnncli.io.atomic import is_stdout
 from cnncli.io.images import Picture, background_colour
 from cnncli.io.regular_files import fault_text
 from cnncli.pipeline.feature_maps import FeatureMaps, layer_maps
@@ -34,6 +35,9 @@ from cnncli.pipeline.written_file import WrittenFile
 from cnncli.render.result_rows import Shape
 from cnncli.system.memory import memory_limit
 from cnncli.system.progress import set_step
+
+_NAMED = 3
+"""Files that a note on several names; the others it counts."""
 
 
 def plan_batch(job: Job, sources: Collection[Source]) -> OutputPlan:
@@ -134,26 +138,23 @@ def process(job: Job, task: Task, access: FileAccess) -> Outcome:
     access.prepare(target, files)
     with np.errstate(all="ignore"):
         written, more_notes, drawing = write_results(job, results, computed, access)
-    notes = (*notes, *file_notes, *more_notes, *shade_notes(written))
+    notes = (*notes, *file_notes, *more_notes, *_one_value_notes(written))
     return Outcome(task.source, written, notes, drawing=drawing)
 
 
-def shade_notes(written: Sequence[WrittenFile]) -> tuple[str, ...]:
-    """Say of pictures of one value alone that nothing is seen on them; single cells have no more.
-
-    Examples
-    --------
-    >>> shade_notes([WrittenFile("a.png", "2x2 grey", (2, 2, 1), ("",), 1.0, 1.0, 0, "clip")])
-    ('all values are 1: the picture is of one shade',)
-    """
+def _one_value_notes(written: Sequence[WrittenFile]) -> tuple[str, ...]:
+    """Name the pictures on which nothing is seen, by their value; single cells have no more."""
+    files: dict[str, list[str]] = {}
+    for file in written:
+        has_cells = file.mapping != "values" and file.shape[-3:-1] != (1, 1)
+        if has_cells and file.low == file.high and not file.non_finite:
+            name = "the picture" if is_stdout(file.output) else quote(file.output)
+            files.setdefault(f"{file.low:.4g}", []).append(name)
     return tuple(
-        f"all values{f' of {file.layer}' if file.layer else ''} are {file.low:.4g}: "
-        "the picture is of one shade"
-        for file in written
-        if file.mapping != "values"
-        and file.low == file.high
-        and not file.non_finite
-        and file.shape[-3:-1] != (1, 1)
+        ", ".join(names[:_NAMED])
+        + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
+        + f" hold{'s' if len(names) == 1 else ''} one value, {value}, everywhere"
+        for value, names in files.items()
     )
 
 

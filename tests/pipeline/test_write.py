@@ -59,20 +59,36 @@ def test_what_fails_in_the_computation_is_no_fault_of_the_output(
     assert error == "cnncli: error: 'photo.png': cannot be computed: Input/output error\n"
 
 
-def test_a_picture_of_one_shade_is_noted() -> None:
+def test_pictures_of_one_value_are_noted() -> None:
     save("flat.png", np.full((9, 9), 200, np.uint8))
     save("dot.png", np.zeros((1, 1), np.uint8))
     save("x.png", np.arange(81, dtype=np.uint8).reshape(9, 9))
-    note = "note: 'flat.png': all values are 0: the picture is of one shade\n"
+    note = "note: 'flat.png': 'a.png' holds one value, 0, everywhere\n"
     assert note in run_cli("conv", "flat.png", "-f", "edge", "-o", "a.png").stderr
     Path("net.toml").write_text('[[layers]]\ntype = "pool"\n[[layers]]\ntype = "pool"\nsize = 4\n')
     said = run_cli("run", "net.toml", "flat.png", "-o", "layers/").stderr
-    assert "note: 'flat.png': all values of pool1 are 0.7843: the picture is of one shade" in said
     # A single cell has no other, and numbers are no picture.
-    assert "of pool2" not in said
+    assert said.count("one value") == 1
+    assert "'layers/flat-pool1.png' holds one value, 0.7843, everywhere" in said
     for words in (
         ("x.png", "-o", "b.png"),
         ("dot.png", "-o", "c.png"),
         ("flat.png", "-o", "d.npy"),
     ):
-        assert "shade" not in run_cli("conv", *words, "-f", "edge").stderr
+        assert "one value" not in run_cli("conv", *words, "-f", "edge").stderr
+    assert (
+        "the picture holds one value, 0,"
+        in run_cli("conv", "flat.png", "-f", "edge", "-o", "-", "--format", "png").stderr
+    )
+
+
+@pytest.mark.parametrize(
+    ("dead", "names"),
+    [(2, "'m-1.png', 'm-2.png'"), (5, "'m-1.png', 'm-2.png', 'm-3.png' and 2 more")],
+)
+def test_one_note_names_all_maps_of_one_value(dead: int, names: str) -> None:
+    save("x.png", np.arange(81, dtype=np.uint8).reshape(9, 9))
+    filters = [word for text in ("edge", *["0 0 0"] * dead) for word in ("-f", text)]
+    said = run_cli("conv", "x.png", *filters, "-o", "m-{map}.png").stderr
+    assert f"note: 'x.png': {names} hold one value, 0, everywhere\n" in said
+    assert said.count("one value") == 1
