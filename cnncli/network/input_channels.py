@@ -6,12 +6,10 @@ from typing import Final
 
 from cnncli.errors import CnnCliError
 from cnncli.network.graph import SOURCE, Network
+from cnncli.network.layers.base import OPEN_SIDE
 
 COUNTS: Final = (1, 3)
 """Grey and RGB: a picture of the one can be made one of the other."""
-
-_SIDE: Final = 1024
-"""Rows and columns where none are known: more than the window of any first layer."""
 
 
 def wanted_channels(network: Network, size: tuple[int, int] | None = None) -> int | None:
@@ -32,7 +30,9 @@ def wanted_channels(network: Network, size: tuple[int, int] | None = None) -> in
     >>> wanted_channels(Network.chain(PoolLayer(), colour))
     3
     """
-    fitting = [count for count in COUNTS if _fits(network, (1, *(size or (_SIDE, _SIDE)), count))]
+    fitting = [
+        count for count in COUNTS if _fits(network, (1, *(size or (OPEN_SIDE, OPEN_SIDE)), count))
+    ]
     return fitting[0] if len(fitting) == 1 else None
 
 

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import cnncli
-from cnncli.errors import FileProblem
+from cnncli.errors import FileProblem, ShapeError
 from cnncli.network.load import load_model
 from cnncli.network.model import SizeNeeded
 from cnncli.network.passes import forward
@@ -70,6 +71,19 @@ def test_the_first_layer_may_be_one(top: str, channels: int, layout: str) -> Non
     values = image if layout == "hwio" else image.transpose(2, 0, 1)
     found = forward(load_model(Path("first.toml")).network, image[None]).values["dense1"]
     np.testing.assert_allclose(found.ravel(), values.ravel() @ W)
+
+
+def test_a_first_one_of_colour_pictures_takes_a_grey_one_three_times() -> None:
+    save_array("w.npy", np.random.default_rng(3).normal(size=(27, 2)).astype(np.float32))
+    Path("first.toml").write_text("[[layers]]\ntype = 'dense'\nfilter = 'w.npy'\n")
+    grey = np.arange(0, 243, 27, np.uint8).reshape(3, 3)
+    Image.fromarray(grey).save("grey.png")
+    Image.fromarray(np.repeat(grey[..., None], 3, 2)).save("colour.png")
+    found, expected = (values_of("run", "first.toml", name) for name in ("grey.png", "colour.png"))
+    np.testing.assert_array_equal(found, expected)
+    layer = load_model(Path("first.toml")).network.node("dense1").layer
+    with pytest.raises(ShapeError, match=r"its matrix takes 27 values \(3x3x3\), not 3x3x4"):
+        layer.output_shape((1, 3, 3, 4))
 
 
 def test_sizes_that_need_not_be_given() -> None:

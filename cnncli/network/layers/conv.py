@@ -414,7 +414,7 @@ class DenseLayer(ConvLayer):
     def output_shape(self, shape: Shape) -> Shape:
         """Check that the input has as many values as the matrix takes, and return the output's."""
         rows, columns, channels = self.filter.weights.shape[:3]
-        if shape[1:3] != (rows, columns) and not is_open(shape):
+        if shape[1:] != (rows, columns, channels) and not is_open(shape):
             raise ShapeError(
                 f"its matrix takes {rows * columns * channels} values "
                 f"({rows}x{columns}x{channels}), not {'x'.join(map(str, shape[1:]))}",
