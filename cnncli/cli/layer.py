@@ -99,7 +99,7 @@ class NetworkOrLayer:
             As in `load_model`.
         """
         from cnncli.cli.networks import load_network
-        from cnncli.network.model import Model
+        from cnncli.pipeline.layers import model_of
 
         if self.network is not None:
             size = self.layer.size if "size" in typed_options() else None
@@ -110,7 +110,7 @@ class NetworkOrLayer:
             return load_network(self.network, prepare, picture, read, part, part_option)
         layer = either_layer(self.layer, self.pictures)
         assert layer is not None  # network_or_layer has seen to that
-        return Model.of_layer(layer)
+        return model_of(layer, getattr(self.layer, "convention", None))
 
 
 def network_or_layer(

@@ -64,13 +64,13 @@ def conv(
     one feature map; a 4-D bank gives many. What CNNs call convolution does not flip the filter;
     --flip does.
     """
-    from cnncli.network.model import Model
+    from cnncli.pipeline.layers import model_of
 
     convolution = conv_layer(layer, (*batch.images, *filter(None, [batch.files_from])))
     note = second_filter_note(typed_words(), batch.images)
     if note and not results.quiet:
         tell(f"note: {note}")
-    return run_batch(Model.of_layer(convolution), images, batch, results)
+    return run_batch(model_of(convolution, layer.convention), images, batch, results)
 
 
 @click.command(cls=Command, own_section="Layer", epilog=POOL_EXAMPLES)
@@ -81,7 +81,7 @@ def pool(
 
     IMAGE is a picture, a .npy array, a folder, a quoted pattern or - for standard input.
     """
-    from cnncli.network.model import Model
+    from cnncli.pipeline.layers import model_of
 
     refuse_value_as_image(click.get_current_context(), batch.images)
-    return run_batch(Model.of_layer(pool_layer(layer)), images, batch, results)
+    return run_batch(model_of(pool_layer(layer), layer.convention), images, batch, results)

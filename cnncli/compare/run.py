@@ -336,7 +336,7 @@ def compare_peers(
         limit = tolerance or rounding_of(ours, theirs)
         difference = find_difference(ours, theirs, limit)
         convention = CONVENTIONS.get(name)
-        notes = () if convention is None else convention.notes(layer)
+        notes = () if convention is None else convention.missing_layer_notes(layer)
         shapes = ours.shape, theirs.shape
         comparisons.append(Comparison(("cnncli", name), shapes, difference, notes, "peer"))
     return comparisons

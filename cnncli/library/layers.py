@@ -16,7 +16,14 @@ from cnncli.library.images import ImageLike, Reading, array_of, check_keywords
 from cnncli.library.result import MapsArray
 from cnncli.library.run import run_model
 from cnncli.network.model import Model
-from cnncli.pipeline.layers import ConvSettings, FilterLike, conv_layer, pad_layer, pool_layer
+from cnncli.pipeline.layers import (
+    ConvSettings,
+    FilterLike,
+    conv_layer,
+    model_of,
+    pad_layer,
+    pool_layer,
+)
 
 
 def pad(
@@ -151,7 +158,8 @@ def conv_model(filter: FilterLike | ArrayLike | Sequence[FilterLike], **settings
     bias = settings.pop("bias", None)
     settings = _checked(**settings)
     settings["bias"] = bias if bias is None or isinstance(bias, str) else array_of(bias, "bias")
-    return Model.of_layer(conv_layer(_filters(filter), ConvSettings(**settings)))
+    layer = conv_layer(_filters(filter), ConvSettings(**settings))
+    return model_of(layer, settings.get("convention"))
 
 
 def _checked(**settings: Any) -> dict[str, Any]:
@@ -252,4 +260,4 @@ def pool_model(
     if fields.pop("count_include_pad"):
         given["count_include_pad"] = True
     mode = AVERAGE_NAMES.get(mode, mode)
-    return Model.of_layer(pool_layer(given, mode=mode, **fields, **given))
+    return model_of(pool_layer(given, mode=mode, **fields, **given), fields.get("convention"))

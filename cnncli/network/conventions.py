@@ -35,6 +35,8 @@ class Convention:
         Whether an average divides by the pads too.
     rounding : str, optional
         How results become whole levels of 8-bit pictures, where the tool does that itself.
+    same_needs_stride_1 : bool
+        Whether the tool has padding "same" at stride 1 alone.
     """
 
     name: str
@@ -44,6 +46,7 @@ class Convention:
     image_filter: bool = False
     count_include_pad: bool = False
     rounding: str | None = None
+    same_needs_stride_1: bool = False
 
     def phrases(self, layer: OneLayer, levels: bool = False) -> tuple[str, ...]:
         """What it does where a layer leaves a choice, one phrase each; `levels` are rounded."""
@@ -51,19 +54,20 @@ class Convention:
         if isinstance(layer, PoolLayer):
             cells = "all cells" if self.count_include_pad else "cells that are no padding"
             averages = (f"averages divide by {cells}",) if layer.mode == "average" else ()
-            return odd, *averages, *self.notes(layer)
+            return odd, *averages, *self.missing_layer_notes(layer)
         return (
             "flips the filter" if self.flip else "does not flip",
             odd,
             f"border {self.pad_mode}",
             *((f"clips, rounds {self.rounding}",) if levels and self.rounding else ()),
-            *self.notes(layer),
+            *self.missing_layer_notes(layer),
         )
 
-    def notes(self, layer: OneLayer) -> tuple[str, ...]:
+    def missing_layer_notes(self, layer: OneLayer) -> tuple[str, ...]:
         """Say that the tool has no such layer, and which of its layers is near."""
         is_global = isinstance(layer, PoolLayer) and layer.size == "global"
-        if self.name != "torch" or is_global or layer.padding not in ("same", "same-lower"):
+        is_same = layer.padding in ("same", "same-lower") and not is_global
+        if not (self.same_needs_stride_1 and is_same):
             return ()
         window = layer.window((1, OPEN_SIDE, OPEN_SIDE, 1))
         if window.kernel == (1, 1) or (window.rows.stride, window.cols.stride) == (1, 1):
@@ -76,7 +80,9 @@ class Convention:
 CONVENTIONS: Final = {
     convention.name: convention
     for convention in (
-        Convention("torch", count_include_pad=True),  # torch.nn.functional conv2d, avg_pool2d
+        Convention(  # torch.nn.functional conv2d, avg_pool2d
+            "torch", count_include_pad=True, same_needs_stride_1=True
+        ),
         Convention("tf"),  # tf.nn conv2d, avg_pool2d, padding SAME
         Convention("onnx"),  # Conv, AveragePool, auto_pad SAME_UPPER
         Convention(  # cv2.filter2D

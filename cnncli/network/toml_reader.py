@@ -274,7 +274,7 @@ def _layer(
     layer = own.make(**fields)
     if convention is not None:
         chosen = CONVENTIONS[convention]
-        arrays.notes += tuple(f"{name}: {note}" for note in chosen.notes(layer))
+        arrays.notes += tuple(f"{name}: {note}" for note in chosen.missing_layer_notes(layer))
         layer = by_convention(layer, replace(chosen, flip=chosen.flip and arrays.weights))
     return layer, inputs
 

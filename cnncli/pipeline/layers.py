@@ -128,9 +128,7 @@ def conv_layer(given: Sequence[FilterLike], settings: ConvSettings) -> ConvLayer
         activation=settings.activation,
         algorithm=settings.algorithm,
     )
-    layer = _by_convention(layer, settings.convention, CONVENTION_NAMES)
-    notes = () if convention is None else convention.notes(layer)
-    return replace(layer, filter=replace(layer.filter, notes=(*layer.filter.notes, *notes)))
+    return _by_convention(layer, settings.convention, CONVENTION_NAMES)
 
 
 def _load_bias(bias: str | float | Array, bank: Filter) -> LoadedArray:
@@ -164,6 +162,22 @@ def pool_layer(given: Collection[str], convention: str | None = None, **fields: 
     """
     check_mode_settings(fields.get("mode", "max"), given)
     return _by_convention(PoolLayer(**fields), convention, POOL_CONVENTION_NAMES)
+
+
+def model_of(layer: ConvLayer | PoolLayer, convention: str | None) -> Model:
+    """Return the model of a layer that was made by a convention, with what its tool has not.
+
+    Examples
+    --------
+    >>> layer = pool_layer(["size"], "torch", size=3, stride=2, padding="same")
+    >>> model_of(layer, "torch").notes
+    ('PyTorch has no padding same at a stride above 1, but --padding 1',)
+    """
+    from cnncli.network.conventions import CONVENTIONS
+    from cnncli.network.model import Model
+
+    notes = () if convention is None else CONVENTIONS[convention].missing_layer_notes(layer)
+    return Model.of_layer(layer, notes)
 
 
 def load_any_filter(given: FilterLike, layout: str) -> Filter:

@@ -435,11 +435,11 @@ def test_padding_same_at_a_stride_is_told_to_be_none_of_pytorch(
     lines = run_cli("compare", "photo.png", *words).stdout.splitlines()
     told = [lines[at - 1].split()[0] for at, line in enumerate(lines) if text in line]
     assert told == ([] if pads is None else ["torch"])
-    if words[0] == "-f":
-        said = run_cli("conv", "photo.png", *words, "--convention", "torch", "-o", "a.npy").stderr
+    layer = ["conv", *words] if words[0] == "-f" else ["pool", *words[2:]]
+    for command in ([*layer, "-o", "-"], ["explain", *words]):
+        said = run_cli(*command, "photo.png", "--convention", "torch").stderr
         assert (f"{text}, but --padding {pads}" in said) is (pads is not None)
-        other = run_cli("conv", "photo.png", *words, "--convention", "tf", "-o", "b.npy").stderr
-        assert text not in other
+        assert text not in run_cli(*command, "photo.png", "--convention", "tf").stderr
 
 
 def test_pads_that_are_not_alike_are_told_in_the_report() -> None:
