@@ -135,8 +135,13 @@ def _cut_off(pictures: Sequence[Picture], tolerance: float) -> str | None:
     if values[0].shape != values[1].shape:
         return None
     for picture, shown in zip(pictures, tuple(values), strict=True):
-        if recorded_ranges(picture.record) and not picture.is_picture:
+        ranges = [] if picture.is_picture else recorded_ranges(picture.record)
+        if ranges:
+            # Only a channel that reaches an end of its range may have been cut off there.
             low, high = (end(axis=(0, 1, 2)) for end in (shown.min, shown.max))
+            ends = np.array([(mapping.lo, mapping.hi) for mapping, _ in ranges], np.float32)
+            low = np.where(np.isin(low, ends[:, 0]), low, -np.inf)
+            high = np.where(np.isin(high, ends[:, 1]), high, np.inf)
             values = [np.clip(each, low, high) for each in values]
     is_equal = tells(values[0], 0) and find_difference(values[0], values[1], tolerance).equal
     return "equal but for values that the range of a picture cuts off" if is_equal else None

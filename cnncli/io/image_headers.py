@@ -97,7 +97,7 @@ def is_own_picture(path: str) -> bool:
     """
     try:
         with opened_image(Path(path), ReadOptions()) as (stream, kind):
-            return kind != "NPY" and "cnncli" in carried_record(stream, kind)
+            return kind != "NPY" and bool(carried_record(stream, kind))
     except FileProblem:
         return False
 

@@ -383,7 +383,8 @@ def _record(image: Image.Image) -> dict[str, Any]:
         record = json.loads(text)
     except (TypeError, ValueError, RecursionError):
         return {}
-    return record if isinstance(record, dict) else {}
+    # Other programs write JSON too.
+    return record if isinstance(record, dict) and "cnncli" in record else {}
 
 
 def _orientation(image: Image.Image) -> tuple[int, tuple[str, ...]]:

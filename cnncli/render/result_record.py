@@ -175,11 +175,19 @@ def recorded_ranges(metadata: Mapping[str, Any] | None) -> list[tuple[LevelMappi
     ([], [])
     """
     try:
-        if metadata is None or not metadata.get("exact", True) or "are_values" in metadata:
-            return []
-        return [(_mapping(item), item["depth"]) for item in _listed(metadata["maps"])]
-    except (KeyError, TypeError, ValueError, OverflowError):
+        held = _holding_values(metadata or {})
+        return [(_mapping(item), item["depth"]) for item in _listed(held["maps"])]
+    except (FileProblem, KeyError, TypeError, ValueError, OverflowError):
         return []
+
+
+def _holding_values(metadata: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a record; FileProblem if its picture holds no values."""
+    if metadata.get("exact", True) is not True:
+        raise FileProblem("its format changed the pixels, so the numbers are gone")
+    if metadata.get("are_values", True) is not True:
+        raise FileProblem("its colours are laid over a picture and are no values")
+    return metadata
 
 
 def _mapping(item: Any) -> LevelMapping:
@@ -203,11 +211,7 @@ class _Entry:
 
 
 def _restore(pixels: np.ndarray, metadata: Mapping[str, Any]) -> np.ndarray:
-    if metadata.get("exact", True) is not True:
-        raise FileProblem("its format changed the pixels, so the numbers are gone")
-    if metadata.get("are_values", True) is not True:
-        raise FileProblem("its colours are laid over a picture and are no values")
-    maps = metadata["maps"]
+    maps = _holding_values(metadata)["maps"]
     if not isinstance(maps, list) or not maps:
         raise ValueError("no maps")
     # Maps lie side by side: a record with more map than picture would cost memory without end.

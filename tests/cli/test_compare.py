@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from tests.support.shell import refused, run_cli, save, save_array
 from tests.support.sweep import sweep
@@ -226,6 +228,28 @@ def test_values_beyond_the_range_of_a_picture_are_told() -> None:
     run_cli("conv", "photo.png", "-f", bank, "--range", "90,91", "-o", "one.png")
     for pair in (("maps.png", "other.npy"), ("one.png", "maps.npy")):
         assert "cuts off" not in run_cli("compare", *pair, "--as-values", code=1).stdout
+
+
+def test_a_value_within_the_range_of_a_picture_is_not_said_to_be_cut_off() -> None:
+    run_cli("conv", "photo.png", "-f", "sobel_v", "-o", "a.npy")
+    run_cli("conv", "photo.png", "-f", "sobel_v", "--range", "-5,5", "-o", "a.png")
+    values = np.load("a.npy")
+    assert np.abs(values).max() < 4
+    values.flat[values.argmax()] = 4.5
+    np.save("w.npy", values)
+    assert "cuts off" not in run_cli("compare", "w.npy", "a.png", "--as-values", code=1).stdout
+
+
+def test_the_image_of_two_results_may_carry_json_of_another_program() -> None:
+    text = PngInfo()
+    text.add_text("comment", '{"by": "scanner"}')
+    with Image.open("photo.png") as photo:
+        photo.save("scan.png", pnginfo=text)
+    for name, more in (("a.png", ("--range", "-5,5")), ("b.npy", ("--flip",))):
+        run_cli("conv", "photo.png", "-f", "sobel_v", *more, "-o", name)
+    given = ("--image", "scan.png", "-f", "sobel_v", "--as-values")
+    said = run_cli("compare", "a.png", "b.npy", *given, code=1).stdout
+    assert "'b.npy' is equal to the operation if the filter is flipped" in said
 
 
 def test_the_image_of_two_results_that_are_read_as_values_may_be_a_photo() -> None:

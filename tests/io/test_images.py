@@ -420,6 +420,7 @@ def test_values_come_back_from_the_pages_of_a_float_tiff(shape: tuple[int, ...])
 )
 def test_untrusted_records(text: str) -> None:
     refusal(with_text(GREY, text), AS_VALUES)
+    refusal(with_text(GREY, text.replace("{", '{"cnncli": 1, ', 1)), AS_VALUES)
 
 
 @pytest.mark.parametrize(
