@@ -28,12 +28,17 @@ class Option(click.Option):
         Those of `click.Option`.
     common : bool
         Whether --help shows it; --help-all shows every option.
+    several_values : str
+        How to write several values, said where the option is given twice.
     """
 
     section: str | None = None
 
-    def __init__(self, *args: Any, common: bool = False, **settings: Any) -> None:
+    def __init__(
+        self, *args: Any, common: bool = False, several_values: str = "", **settings: Any
+    ) -> None:
         super().__init__(*args, **settings)
+        self.several_values = several_values
         self.common = common or self.required
 
     def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:

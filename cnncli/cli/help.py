@@ -1,15 +1,19 @@
-"""Help in two lengths, and the right answer to options of other tools: the base of all commands."""
+"""Help in two lengths, and the right answer to wrong calls: the base of all commands."""
 
 from __future__ import annotations
 
-import itertools
-import os
-import re
-import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any, Final
 
 import click
+
+from cnncli.cli.synonyms import meant_option
+from cnncli.cli.wrong_calls import (
+    refuse_loose_numbers,
+    refuse_mistyped_dashes,
+    refuse_name_split_at_spaces,
+    refuse_value_as_image,
+)
 
 SHOW_ALL: Final = "cnncli.show_all_options"
 """Key of a context's `meta`: whether its help shows rare options too."""
@@ -19,12 +23,6 @@ NARROW: Final = 70
 
 BESIDE: Final = 9
 """The longest option or command there that still has its text beside it."""
-
-_FIRST_WORDS, _MOST_PARTS = 40, 4
-"""Words of a command that are looked at, and how many of them may be parts of one name."""
-_DASHES: Final = "-\N{EN DASH}\N{EM DASH}\N{MINUS SIGN}"
-_FOR_EACH_FILTER: Final = ' One for each filter: --bias "0.1 0.2".'
-_SHORT_WITH_EQUALS: Final = re.compile(r"(-[qrv]*([a-z]))=(.*)", re.DOTALL)
 
 
 class HelpFormatter(click.HelpFormatter):
@@ -77,20 +75,14 @@ class HelpfulCommand(click.Command):
         words = list(args)
         # A line that a shell completes is not finished.
         if not ctx.resilient_parsing:
-            self._refuse_one_dash(ctx, words)
-            whole = None if isinstance(self, click.Group) else _parted_name(words)
-            if whole is not None:
-                message = f"A name with spaces needs quotes: {shlex.quote(whole)}."
-                raise click.UsageError(message, ctx)
-            if {"-f", "--filter"} & {*words} or _has_loose_numbers(words):
-                from cnncli.cli.wrong_calls import refuse_loose_numbers
-
+            known = {flag: param for param in self.get_params(ctx) for flag in param.opts}
+            refuse_mistyped_dashes(ctx, known, words)
+            if not isinstance(self, click.Group):
+                refuse_name_split_at_spaces(ctx, words)
                 refuse_loose_numbers(ctx, words)
         try:
             return super().parse_args(ctx, args)
         except click.NoSuchOption as error:
-            from cnncli.cli.synonyms import meant_option
-
             typed, use = meant_option(self, ctx, error.option_name, words)
             if use is None and typed == error.option_name:
                 raise
@@ -104,8 +96,6 @@ class HelpfulCommand(click.Command):
                 raise
             name = error.param.opts[-1]
             if name in ("--filter", "--padding"):
-                from cnncli.cli.wrong_calls import refuse_value_as_image
-
                 refuse_value_as_image(ctx, ctx.params.get("images") or ())
             raise click.UsageError(f"Missing option {name!r}: {_said(error.param)}", ctx) from error
         except click.UsageError as error:
@@ -139,7 +129,7 @@ class HelpfulCommand(click.Command):
             again = next((param for at, param in enumerate(once) if param in once[:at]), None)
             if again is not None and not ctx.resilient_parsing:
                 name = again.opts[-1]
-                more = _FOR_EACH_FILTER if name == "--bias" else ""
+                more = getattr(again, "several_values", "")
                 message = f"{name} must be given once, got it several times.{more}"
                 raise click.BadOptionUsage(name, message, ctx)
             return values, rest, order
@@ -147,46 +137,11 @@ class HelpfulCommand(click.Command):
         parser.parse_args = parse_once  # type: ignore[method-assign]
         return parser
 
-    def _refuse_one_dash(self, ctx: click.Context, words: Sequence[str]) -> None:
-        """Refuse ``-filter`` and ``-f=edge``, read as ``ilter`` and ``=edge``, and other dashes."""
-        known = {flag: param for param in self.get_params(ctx) for flag in param.opts}
-        for word in words:
-            if word == "--":
-                return
-            typed = word.partition("=")[0]
-            bare = typed.lstrip(_DASHES)
-            meant = f"{'--' if len(bare) > 1 else '-'}{bare}"
-            if meant in known and typed not in (meant, bare):
-                message = f"No such option {typed!r}. Did you mean {meant!r}?"
-                raise click.NoSuchOption(typed, message, ctx=ctx)
-            equals = _SHORT_WITH_EQUALS.fullmatch(word)
-            option = known.get(f"-{equals[2]}") if equals else None
-            if equals and option:
-                use = f"its value without =: {shlex.join((equals[1], equals[3]))}"
-                use = "no value" if getattr(option, "is_flag", False) else use
-                raise click.BadOptionUsage(f"-{equals[2]}", f"{equals[1]} takes {use}.", ctx)
-
 
 def _takes_one_value(param: click.Parameter) -> bool:
     """Whether a second value of an option would replace the first."""
     is_one = isinstance(param, click.Option) and not (param.multiple or param.count)
     return is_one and not getattr(param, "is_flag", False)
-
-
-def _parted_name(words: Sequence[str]) -> str | None:
-    """Return the name of a file that the shell has parted at its spaces; None if there is none."""
-    for first, last in itertools.combinations(range(min(len(words), _FIRST_WORDS)), 2):
-        parts = words[first : last + 1]
-        is_file = len(parts) <= _MOST_PARTS and os.path.isfile(" ".join(parts))
-        if is_file and not any(map(os.path.exists, parts)):
-            return " ".join(parts)
-    return None
-
-
-def _has_loose_numbers(words: Sequence[str]) -> bool:
-    """Whether two words that begin like numbers follow each other, which is rarely meant."""
-    begins = [word.lstrip("-+.")[:1].isdigit() for word in words]
-    return any(one and other for one, other in itertools.pairwise(begins))
 
 
 def _said(option: click.Option) -> str:

@@ -94,7 +94,8 @@ class ConvOptions(OptionGroup):
     filter_texts: tuple[str, ...] = _filter_option(required=True)
     filter_layout: str = filter_layout_option()
     bias: str | None = option(
-        "--bias", metavar="NUMBER|FILE", common=True, help="Added to each map.  [default: 0]"
+        "--bias", metavar="NUMBER|FILE", common=True, help="Added to each map.  [default: 0]",
+        several_values=' One for each filter: --bias "0.1 0.2".',
     )
     flip: bool = flag(
         "--flip", common=True, help="Turn the filter by 180 degrees."

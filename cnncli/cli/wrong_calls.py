@@ -1,4 +1,4 @@
-"""Answers to wrong calls: filters as images, numbers without quotes or commas."""
+"""Answers to wrong calls: mistyped dashes, filters as images, names and numbers without quotes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import math
 import os
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -25,6 +25,43 @@ _BORDER: Final = re.compile(r"\d+(,\d+)*")
 _LARGEST_FILTER: Final = 31
 """Rows or columns from which an array is likelier to be an image."""
 _WEIGHTS: Final = (SUFFIX, ".npz", ".safetensors", ".csv", ".txt", ".tsv")
+_DASHES: Final = "-\N{EN DASH}\N{EM DASH}\N{MINUS SIGN}"
+_SHORT_WITH_EQUALS: Final = re.compile(r"(-([a-z]*)([a-z]))=(.*)", re.DOTALL)
+_LOOKED_AT: Final = 40
+"""Words of a command that are looked at for the parts of a name."""
+_MOST_WORDS_OF_A_NAME: Final = 4
+
+
+def refuse_mistyped_dashes(
+    ctx: click.Context, known: Mapping[str, click.Parameter], words: Sequence[str]
+) -> None:
+    """Refuse ``-filter`` and ``-f=edge``, read as ``ilter`` and ``=edge``, and other dashes."""
+    flags = {name for name, param in known.items() if _is_flag(param)}
+    for word in words:
+        if word == "--":
+            return
+        typed = word.partition("=")[0]
+        bare = typed.lstrip(_DASHES)
+        meant = f"{'--' if len(bare) > 1 else '-'}{bare}"
+        if meant in known and typed not in (meant, bare):
+            message = f"No such option {typed!r}. Did you mean {meant!r}?"
+            raise click.NoSuchOption(typed, message, ctx=ctx)
+        equals = _SHORT_WITH_EQUALS.fullmatch(word)
+        if equals and f"-{equals[3]}" in known and all(f"-{flag}" in flags for flag in equals[2]):
+            name = f"-{equals[3]}"
+            use = f"its value without =: {shlex.join((equals[1], equals[4]))}"
+            use = "no value" if name in flags else use
+            raise click.BadOptionUsage(name, f"{equals[1]} takes {use}.", ctx)
+
+
+def refuse_name_split_at_spaces(ctx: click.Context, words: Sequence[str]) -> None:
+    """Refuse the name of a file that the shell has split at its spaces."""
+    for first, last in itertools.combinations(range(min(len(words), _LOOKED_AT)), 2):
+        parts = words[first : last + 1]
+        is_file = len(parts) <= _MOST_WORDS_OF_A_NAME and os.path.isfile(" ".join(parts))
+        if is_file and not any(map(os.path.exists, parts)):
+            message = f"A name with spaces needs quotes: {shlex.quote(' '.join(parts))}."
+            raise click.UsageError(message, ctx)
 
 
 def refuse_value_as_image(ctx: click.Context, paths: Sequence[str]) -> None:
@@ -105,6 +142,11 @@ def refuse_loose_numbers(ctx: click.Context, words: Sequence[str]) -> None:
                 f"the numbers of {word} must be one text, got {len(numbers)} words",
                 hint=f"{how}: {word} {joined}",
             )
+
+
+def _is_flag(param: click.Parameter) -> bool:
+    """Whether a parameter takes no value."""
+    return isinstance(param, click.Option) and (param.is_flag or param.count)
 
 
 def _matrix_text(numbers: Sequence[str]) -> str:
