@@ -13,11 +13,13 @@ from cnncli.explain.page.live_network_data import live_network_page_data
 from cnncli.explain.page.parts import WORKER
 from cnncli.explain.page.settings_data import network_settings
 from cnncli.filters.filter import from_array
+from cnncli.network.dense import dense_bank
 from cnncli.network.graph import SOURCE, Network, Node
 from cnncli.network.layers import (
     CellScaleLayer,
     ConvLayer,
     ConvTransposeLayer,
+    DenseLayer,
     DepthToSpaceLayer,
     MatMulLayer,
     ResizeLayer,
@@ -145,11 +147,16 @@ REFUSE = """({ layer, shapes }) => {
 
 SCALES = CellScaleLayer((2, 3, 1), np.ones(1), np.zeros(1))
 
+DENSE = DenseLayer(dense_bank("fc", np.ones((6, 4)), (3, 1, 2), "hwc"))
+
 REFUSALS = [
     (SCALES, [(2, 3, 1)], [(2, 4, 1)], "made for an input of 2 × 3 × 1, this one has 2 × 4 × 1."),
     (SliceLayer(1), [(4, 4, 3)], [(4, 4, 2)], "made for an input of 4 × 4 × 3"),
     (ViewLayer(Layout(), (0, 2, 3, 1), 4), [(4, 2, 3)], [(2, 2, 3)], "made for an input of 4 × 2"),
     (DepthToSpaceLayer(2), [(2, 2, 4)], [(2, 2, 3)], "must fill blocks of 2 × 2, got 3."),
+    (DENSE, [(3, 1, 2)], [(3, 2, 2)], "Its matrix takes 6 values (3 × 1 × 2), not 3 × 2 × 2."),
+    (DENSE, [(3, 1, 2)], [(1, 3, 2)], "Its matrix takes 6 values (3 × 1 × 2), not 1 × 3 × 2."),
+    (DENSE, [(3, 1, 2)], [(3, 1, 1)], "Its filter is for an input of 2 channels, this one has 1."),
     (SpaceToDepthLayer(2), [(4, 4, 1)], [(4, 3, 1)], "fill rows and columns, got 4 × 3."),
     (ResizeLayer(scale=0.5), [(4, 4, 1)], [(1, 4, 1)], "An input of 1 × 4 leaves nothing of it."),
     (ResizeLayer(scale=30), [(4, 4, 9)], [(99, 99, 9)], "79388100 values, too many for a page"),

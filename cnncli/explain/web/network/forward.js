@@ -143,7 +143,7 @@ function windowOutput(settings, [input]) {
   const isShare = OVER_CHANNELS.includes(settings.activation);
   const arithmetic = windowLayer(input, isShare ? { ...settings, activation: "none" } : settings);
   const { rows, cols } = arithmetic.window;
-  checkChannels(settings, input);
+  checkFilter(settings, input);
   if (!arithmetic.fits) throw new ForwardError(misfitText(settings, arithmetic.window));
   checkCost(settings, arithmetic);
   const [outRows, outCols] = [rows, cols].map((axis) => Array.from({ length: axis.out }, (_, index) => index));
@@ -155,12 +155,16 @@ function windowOutput(settings, [input]) {
   return isShare ? activatedOutput({ op: "activation", activation: settings.activation }, output) : output;
 }
 
-/** A filter that sums over channels is made for so many. */
-function checkChannels({ weights, kernel, maps, perChannel, groups }, { channels }) {
+/** A filter that sums over channels is made for so many; that of a dense layer, which never slides, for one size too. */
+function checkFilter({ op, weights, kernel, maps, perChannel, groups }, input) {
   if (!weights || perChannel) return;
   const needed = (weights.length / (kernel[0] * kernel[1] * maps)) * groups;
-  if (needed !== channels) {
-    throw new ForwardError(`Its filter is for an input of ${needed} channel${needed === 1 ? "" : "s"}, this one has ${channels}.`);
+  const [taken, shape] = [[...kernel, needed], shapeOf(input)];
+  if (op === "dense" && kernel.join() !== input.size.join()) {
+    throw new ForwardError(`Its matrix takes ${valueCount(taken)} values (${taken.join(" × ")}), not ${shape.join(" × ")}.`);
+  }
+  if (needed !== input.channels) {
+    throw new ForwardError(`Its filter is for an input of ${needed} channel${needed === 1 ? "" : "s"}, this one has ${input.channels}.`);
   }
 }
 

@@ -105,8 +105,9 @@ function paintWhenSeen(canvas, paint) {
   sight.observe(canvas);
 }
 
+/** What a panel that is hidden since shows may be of layers that cannot be computed any more. */
 function paintInSight() {
   for (const canvas of inSight) {
-    if (canvas.isConnected) painters.get(canvas)();
+    if (canvas.isConnected && !canvas.closest("[hidden]")) painters.get(canvas)();
   }
 }

@@ -177,7 +177,6 @@ function draw(trail = chosenTrail()) {
   view = { boxes, channels, trail, colours: themeColours() };
   view.senders = findSenders();
   drawCards();
-  paintInSight();
   drawGraph(trail, boxes);
   drawTools();
   drawInputTexts();
@@ -187,6 +186,8 @@ function draw(trail = chosenTrail()) {
   else drawProblem(byName.get(state.unit.layer));
   if (live) drawChanges();
   if (isPlayground) drawPlayground();
+  // When panels are hidden or made anew: canvases of before may be of units that are not there any more.
+  paintInSight();
 }
 
 function boxText(box) {
