@@ -39,7 +39,8 @@ class ImageHeader:
     dtype : dtype
         Of its values.
     held_bytes : int
-        Memory of the pixels of a picture; arrays stay in their files.
+        Memory of the pixels of a picture whose transparency hides nothing; arrays stay in their
+        files.
     decoding_bytes : int
         Memory that reading it takes at the most.
     """
@@ -114,7 +115,7 @@ def _picture(stream: BinaryIO, kind: str, options: ReadOptions, name: str) -> Im
         channels = options.channels or channels
     # Levels of 8 bits stay when a picture is resized, those of 16 do not.
     is_resized = (height, width) != header.size and header.sample_bytes != 1
-    is_float = flattens or is_resized or channels < read
+    is_float = is_resized or channels < read
     shape = 1, height, width, channels
     held = math.prod(shape) * (4 if is_float else header.sample_bytes)
     return ImageHeader(shape, np.dtype(np.float32), held, header.decoding_bytes)

@@ -93,7 +93,18 @@ def test_header_tells_the_memory_of_what_is_read(
     header = read_header(path, options)
     assert header.decoding_bytes == sum(needed)
     assert (header.shape, header.dtype) == (picture.shape, picture.dtype)
-    assert header.held_bytes == picture.held_bytes
+    # What shows through where a picture is transparent is known of its pixels alone.
+    assert header.held_bytes <= picture.held_bytes
+    assert "alpha" in name or header.held_bytes == picture.held_bytes
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA"])
+def test_header_tells_the_memory_of_a_picture_that_is_not_transparent(
+    tmp_path: Path, mode: str
+) -> None:
+    path = tmp_path / "picture.png"
+    Image.new("RGB", (7, 5), "red").convert(mode).save(path)
+    assert read_header(path, OPTIONS).held_bytes == read_image(path, OPTIONS).held_bytes
 
 
 @pytest.mark.parametrize("background", ["black", "#777", "red"])
