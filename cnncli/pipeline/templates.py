@@ -21,7 +21,8 @@ _MEANT = {
 """What to write for words of other tools."""
 
 _COUNTERS = ("index", "number", "i", "n")
-_PRINTF = re.compile(r"%(0[1-9])?d(?![0-9a-fA-F])")
+_PRINTF = re.compile(r"%(0[1-9]d(?![0-9a-fA-F])|d(?![^\W_]))")
+"""A number as other tools write it, and no letter by its code, nor the word behind a per cent."""
 
 # No file name is longer; wider padding would only eat memory.
 _MAX_WIDTH = 255
@@ -115,7 +116,7 @@ def refuse_printf(text: str, field: str = "map") -> None:
     Traceback (most recent call last):
     cnncli.errors.OptionError: --output has fields such as {map:03d}, got 'map-%03d.png'
     """
-    written = _PRINTF.sub(lambda found: f"{{{field}:{found[1] or ''}d}}", text)
+    written = _PRINTF.sub(lambda found: f"{{{field}:{found[1]}}}", text)
     if written != text:
         raise OptionError(
             f"--output has fields such as {{{field}:03d}}, got {quote(text)}",

@@ -131,6 +131,9 @@ def test_numbers_as_other_tools_have_them(text: str, meant: str) -> None:
     assert caught.value.hint == f"write {meant!r}"
 
 
-@pytest.mark.parametrize("text", ["a%20dog.png", "%d0%bf.png", "50%.png", "%%.png", "%3d.png"])
+@pytest.mark.parametrize(
+    "text",
+    ["a%20dog.png", "%d0%bf.png", "50%.png", "%%.png", "%3d.png", "50%dilated.png", "100%done.png"],
+)
 def test_percent_signs_of_names_are_kept(text: str) -> None:
     refuse_printf(text)
