@@ -37,10 +37,13 @@ class InputScaleLayer(ScaleLayer):
         Those of both that have one number for each channel, with dashes if they are options.
     hint : str, optional
         How to write them, if they look like something else.
+    scale : float
+        What pixels are multiplied by before the mean is taken off.
     """
 
     names: tuple[str, ...] = ()
     hint: str | None = None
+    scale: float = 1.0
 
     def output_shape(self, shape: Shape) -> Shape:
         """Check that there is one number for all channels, or one for each."""
@@ -135,7 +138,7 @@ class Preparation:
         several = ((mean_name, mean), (std_name, std))
         names = tuple(name for name, array in several if array.size > 1)
         hint = next((hint for _, array in several if (hint := point_hint(array.tolist()))), None)
-        return InputScaleLayer(factor, offset, self.whole, names, hint)
+        return InputScaleLayer(factor, offset, self.whole, names, hint, self.scale)
 
 
 def _problem(

@@ -77,6 +77,7 @@ def _scale_notes(network: Network, picture: Picture) -> tuple[str, ...]:
         if np.abs(factor).max() < _FAINT:
             return (f"{white} and need no division by 255",)
         is_other = (np.abs(offset) > 0) & (np.abs(offset) < _FAINT * np.abs(factor))
+        is_other &= abs(scales[0].scale) > _FAR
         return (f"{white}, as this mean is, and scale is not",) if is_other.any() else ()
     if picture.is_picture or picture.scale != 1 or picture.pixels.dtype.kind != "f":
         return ()

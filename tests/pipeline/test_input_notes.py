@@ -120,6 +120,9 @@ def test_arrays_that_are_no_values_of_0_to_1_are_told_what_becomes_of_them(
         (["--scale", "255", "--mean", "104,117,123"], None),
         (["--scale", "65535"], None),
         (["--scale", "2", "--mean", "1"], None),
+        (["--mean", "0.01"], None),
+        (["--mean", "0.01", "--std", "0.2"], None),
+        (["--mean", "0.01", "--std", "0.01"], None),
         ([], None),
     ],
 )
