@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from cnncli.core.choices import POOL_MODES
 from cnncli.errors import OptionError
 
 CONV_DEFAULTS: Final[Mapping[str, Any]] = {
@@ -90,6 +91,10 @@ def is_count(value: Any) -> bool:
     return isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= 1
 
 
+def _is_word(value: Any) -> bool:
+    return isinstance(value, str)
+
+
 def _is_flag(value: Any) -> bool:
     return isinstance(value, Integral | np.bool_) and value in (0, 1)
 
@@ -103,6 +108,10 @@ _MUST_HOLD: Final[dict[str, tuple[Callable[[Any], bool], str]]] = {
         lambda v: isinstance(v, Real) and not isinstance(v, bool) and v == v,
         "a number",
     ),
+    "mode": (_is_word, f"one of {', '.join(POOL_MODES)}"),
+    "activation": (_is_word, "a word such as relu"),
+    "algorithm": (_is_word, "a word such as auto"),
+    "convention": (_is_word, "a word such as torch"),
     **dict.fromkeys(_FLAGS, (_is_flag, "True or False")),
 }
-"""What the fields must hold that neither `geometry` nor `pool` checks."""
+"""What the fields must hold before `geometry`, `pool` and tables of words look at them."""

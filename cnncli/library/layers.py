@@ -255,9 +255,9 @@ def pool_model(
     >>> pool_model("max", size=4).network.output_shape((1, 8, 8, 3))
     (1, 2, 2, 3)
     """
-    fields = _checked(count_include_pad=count_include_pad, **fields)
+    fields = _checked(mode=mode, count_include_pad=count_include_pad, **fields)
     given: dict[str, Any] = {} if p is None else {"p": p}
     if fields.pop("count_include_pad"):
         given["count_include_pad"] = True
-    mode = AVERAGE_NAMES.get(mode, mode)
-    return model_of(pool_layer(given, mode=mode, **fields, **given), fields.get("convention"))
+    fields["mode"] = AVERAGE_NAMES.get(fields["mode"], fields["mode"])
+    return model_of(pool_layer(given, **fields, **given), fields.get("convention"))

@@ -140,6 +140,25 @@ def test_the_hint_to_a_wrong_mode_names_the_one_that_is_alike() -> None:
     assert caught.value.hint == "--mode average"
 
 
+@pytest.mark.parametrize("given", [["max"], {}, np.array(["max", "min"])], ids=str)
+def test_what_is_no_word_is_refused_by_the_arguments_name(given: Any) -> None:
+    image = np.ones((4, 4))
+    with pytest.raises(OptionError, match="mode must be one of max, average, min, lp, got"):
+        cnncli.pool(image, given)
+    with pytest.raises(OptionError, match="mode must be one of max, average, min, lp, got"):
+        cnncli.explain(image, pool=given, at=(0, 0))
+    for name in ("activation", "algorithm", "convention", "filter_layout", "pad_mode"):
+        with pytest.raises(OptionError, match=f"{name.split('_')[-1]} must be "):
+            cnncli.conv(image, "edge", **{name: given})
+    with pytest.raises(OptionError, match="convention must be "):
+        cnncli.pool(image, convention=given)
+
+
+def test_an_array_of_a_word_is_one() -> None:
+    image = np.arange(16.0).reshape(4, 4)
+    np.testing.assert_array_equal(cnncli.pool(image, np.array("mean")), cnncli.pool(image, "mean"))
+
+
 def test_a_pool_takes_other_names_of_an_average_and_its_size_in_its_place() -> None:
     image = np.arange(48.0).reshape(6, 8)
     expected = cnncli.pool(image, "average", size=3, stride=2)
