@@ -68,6 +68,9 @@ FAULTS: dict[str, tuple[int, Any, Any, dict[str, Any]]] = {
     "batch-norm, version 9": (
         9, node("BatchNormalization", "x s b m v", "y"), X,
         {name: np.abs(numbers(4)) for name in "sbmv"}),
+    "one-hot, depth in a row": (
+        11, node("OneHot", "x d v", "y"), np.float32([0, 2]),
+        {"d": np.float32([3]), "v": np.float32([0, 1])}),
     "regions, version 10": (
         10, node("RoiAlign", "x r i", "y", output_height=2, output_width=2, sampling_ratio=2), X,
         {"r": np.float32([[1, 1, 4, 5]]), "i": np.array([0])}),

@@ -41,6 +41,19 @@ def test_constants_keep_their_types() -> None:
     assert (half.dtype, half.item()) == (np.float32, np.float32(np.float16(1 / 3)))
 
 
+@pytest.mark.parametrize("depth", [np.array(3), np.array([3])], ids=["scalar", "row"])
+def test_one_hot_takes_its_depth_as_a_number_or_a_row_of_one(depth: Any) -> None:
+    inputs = [np.array([2, -3, 7]), depth, np.float32([1, 5])]
+    (made,) = evaluate(reference("OneHot", 3), inputs)
+    assert made.tolist() == [[1, 1, 5], [5, 1, 1], [1, 1, 1]]
+
+
+def test_what_onnx_cannot_compute_is_told_without_its_types() -> None:
+    with pytest.raises(NotRun, match="subtract") as caught:
+        evaluate(reference("OneHot", 3), [np.arange(2), np.array(3), np.array([False, True])])
+    assert "<class" not in str(caught.value)
+
+
 REFUSED = {
     "foreign": (onnx.helper.make_node("Odd", ["x"], ["y"], domain="org.example"), "operator"),
     "random": (onnx.helper.make_node("RandomUniform", [], ["y"], shape=[3]), "operator"),

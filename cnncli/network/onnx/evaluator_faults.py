@@ -161,6 +161,14 @@ def check_computed(
         raise NotRun(f"onnx does not compute it rightly {reason}")
 
 
+def mended_inputs(op: str, arrays: Sequence[Array | None]) -> list[Array | None]:
+    """Return a node's inputs as they are computed: the depth of OneHot without a row around it."""
+    mended = [*arrays]
+    if op == "OneHot" and (depth := mended[1]) is not None and depth.size == 1:
+        mended[1] = depth.reshape(())
+    return mended
+
+
 def check_numbers(proto: Any, arrays: Sequence[Array | None]) -> None:
     """Refuse numbers of which a node would make something else.
 

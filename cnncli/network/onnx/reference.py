@@ -20,7 +20,12 @@ from cnncli._dataclass import dataclass
 from cnncli.core.arrays import Array, is_placeholder, placeholder
 from cnncli.errors import one_line
 from cnncli.io.limits import MAX_CELLS
-from cnncli.network.onnx.evaluator_faults import check_computed, check_numbers, mended_version
+from cnncli.network.onnx.evaluator_faults import (
+    check_computed,
+    check_numbers,
+    mended_inputs,
+    mended_version,
+)
 from cnncli.network.onnx.protobuf_types import protobuf_types
 from cnncli.network.onnx.shapes import (
     HALVES,
@@ -165,6 +170,7 @@ class ReferenceNode:
             If it cannot be computed.
         """
         check_numbers(parsed_node(self.proto), inputs)
+        inputs = mended_inputs(self.op, inputs)
         types = tuple(None if array is None else str(array.dtype) for array in inputs)
         names = [f"i{number}" for number in range(len(inputs))]
         feeds = {
@@ -177,8 +183,9 @@ class ReferenceNode:
         except MemoryError:
             raise
         except Exception as error:
-            # Whatever hundreds of functions of another package raise for inputs that do not fit.
-            raise NotRun(one_line(error)) from None
+            # Whatever hundreds of functions of another package raise for inputs that do not fit; it
+            # wraps some in a list of their types.
+            raise NotRun(one_line(error.__cause__ or error)) from None
         if self.op in _WITH_WINDOWS and not np.size(results[0]):
             raise NotRun("its window does not fit into its input")
         return [_plain(np.asarray(result)) for result in results]
