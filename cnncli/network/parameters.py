@@ -20,10 +20,10 @@ from cnncli.network.layers.norm import Normalization
 def count_parameters(network: Network) -> dict[str, int]:
     """Return the number of parameters of each layer.
 
-    Counted are the numbers of layers, each time that one is used. Not so what only fills in, such
-    as the factor 1 of a bias, and constants: the scale of the network's input, single numbers of
-    scales, the means and variances of batch normalisation, which come from data, and what a file
-    tells of a layer, see `Node.parameters`.
+    Counted are the numbers of layers, and those that layers of an ONNX model share for the first of
+    them. Not so what only fills in, such as the factor 1 of a bias, and constants: the scale of the
+    network's input, single numbers of scales, the means and variances of batch normalisation, which
+    come from data, and what a file tells of a layer, see `Node.parameters`.
 
     Parameters
     ----------

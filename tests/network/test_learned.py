@@ -74,3 +74,14 @@ def test_a_turned_matrix_was_learned() -> None:
         node("MatMul", "f T", "y"),
     ]
     assert counts(nodes, W=np.ones((5, 4), np.float32))[-1] == 20
+
+
+def test_weights_that_layers_share_count_for_the_first() -> None:
+    twice = [node("Conv", "x W a", "c"), node("Relu", "c", "r"), node("Conv", "r W b", "y")]
+    arrays = {"W": np.ones((3, 3, 1, 1), np.float32), "a": np.ones(3, np.float32)}
+    for bias, last in (("a", 0), ("b", 3)):
+        made = model(twice, {**arrays, "b": np.ones(3, np.float32)}, SHAPE)
+        made.graph.node[-1].input[2] = bias
+        for weights in (True, False):
+            network = load(made, weights=weights).network
+            assert list(count_parameters(network).values()) == [12, 0, last]

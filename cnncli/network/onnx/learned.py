@@ -37,6 +37,7 @@ class LearnedNumbers:
         self._tensors = constants.tensors
         self._values: dict[str, int] = {}
         self._layers: dict[str, int] = {}
+        self._counted: set[str] = set()
         self._in_nodes = not any(
             tensor.data_type in (*_FLOATS, *_QUANTIZED) and len(tensor.dims) > 1
             for tensor in self._tensors.values()
@@ -59,8 +60,10 @@ class LearnedNumbers:
         self._values[name] = min(size, size if all_learned else sum(map(self.of_value, known)))
 
     def note_layer(self, layer: str, inputs: Iterable[str]) -> None:
-        """Note which values a layer is made of."""
-        self._layers[layer] = sum(map(self.of_value, inputs))
+        """Note which values a layer is made of; one that several share counts for the first."""
+        own = {*inputs} - self._counted
+        self._counted |= own
+        self._layers[layer] = sum(map(self.of_value, own))
 
     def noted(self, nodes: Iterable[Node]) -> tuple[Node, ...]:
         """Return layers with a note where not all of their numbers were learned."""
