@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from cnncli.io.decoding_memory import check_decoded
+from cnncli.io.decoding_memory import check_decoding_memory
 from cnncli.io.image_headers import read_header
 from cnncli.pipeline.files import FileAccess, LocalFiles
 from cnncli.pipeline.job import Job, Outcome, Task
@@ -51,7 +51,7 @@ def preview(job: Job, task: Task, access: FileAccess) -> Outcome:
         return Outcome(task.source, skipped=True)
     header = read_header(path, job.read) if isinstance(path, Path) else None
     if header is not None:
-        check_decoded(header.decoding_bytes, job.read, task.source.label)
+        check_decoding_memory(header.decoding_bytes, job.read, task.source.label)
     if header is not None and job.read.restore is None:
         results, files = choose_files(job, target, header.shape, access)
         notes = sheet_notes(job, files, results)

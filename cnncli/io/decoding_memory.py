@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Final
 
 from PIL import Image
 
-from cnncli.io.deep_samples import has_deep_colour
+from cnncli.io.deep_samples import is_read_deep
 from cnncli.io.read_options import ReadOptions
+from cnncli.io.samples import GREY_MODES
 from cnncli.system.memory import check_memory
 
 if TYPE_CHECKING:
     from cnncli.io.tiff_samples import Layout
 
-GREY_MODES: Final = ("1", "L", "LA", "La", "F")
 _PIXEL_BYTES: Final = {"1": 2, "L": 2, "P": 8, "RGB": 7, "YCbCr": 11, "CMYK": 11, "F": 8} | {
     **dict.fromkeys(("I;16", "I;16B", "I;16L", "I;16N"), 4),
     **dict.fromkeys(("LA", "La"), 10),
@@ -24,7 +24,7 @@ _PIXEL_BYTES: Final = {"1": 2, "L": 2, "P": 8, "RGB": 7, "YCbCr": 11, "CMYK": 11
 _DEEP_BYTES: Final = 36
 
 
-def check_decoded(needed: int, options: ReadOptions, name: str) -> None:
+def check_decoding_memory(needed: int, options: ReadOptions, name: str) -> None:
     """Refuse a picture that does not fit into memory, before it is decoded.
 
     Raises
@@ -61,14 +61,6 @@ def decoding_bytes(image: Image.Image, options: ReadOptions, page: Layout | None
     pixel = _PIXEL_BYTES.get("" if transparent else image.mode, _PIXEL_BYTES[""])
     luminance = 4 if options.gray and image.mode not in GREY_MODES else 0
     return image.width * image.height * (pixel + luminance)
-
-
-def is_read_deep(image: Image.Image, options: ReadOptions) -> bool:
-    """Tell whether a picture's 16-bit colour is read with all bits.
-
-    Later frames of an animation are laid over the ones before, in 8 bits.
-    """
-    return has_deep_colour(image) and not options.frame
 
 
 def sample_bytes(image: Image.Image, options: ReadOptions, page: Layout | None = None) -> int:

@@ -9,6 +9,7 @@ from typing import Any, BinaryIO, Final
 import numpy as np
 from PIL import Image, ImageFile
 
+from cnncli.io.read_options import ReadOptions
 from cnncli.io.samples import Samples, unlike_colour
 
 _HIGH: Final = {"RGB;16B": "RGB;16L", "RGBA;16B": "RGBA;16L"}
@@ -62,6 +63,14 @@ def has_deep_colour(image: Image.Image) -> bool:
     if image.format == "PNG":
         return raw_mode(image) in (*_HIGH, "LA;16B")
     return image.mode == "RGB" and _most_of_map(image) > _BYTE
+
+
+def is_read_deep(image: Image.Image, options: ReadOptions) -> bool:
+    """Tell whether a picture's 16-bit colour is read with all bits.
+
+    Later frames of an animation are laid over the ones before, in 8 bits.
+    """
+    return has_deep_colour(image) and not options.frame
 
 
 def _most_of_map(image: Image.Image) -> int:

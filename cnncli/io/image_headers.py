@@ -14,12 +14,12 @@ from cnncli.errors import FileProblem
 from cnncli.io.array_axes import array_sizes, check_luminance
 from cnncli.io.images import (
     background_colour,
+    computed_dtype,
     conversion_bytes,
     is_to_change,
+    kept_dtype,
     opened_image,
-    resized,
-    value_dtype,
-    values_dtype,
+    size_after_resize,
 )
 from cnncli.io.npy import read_npy_header
 from cnncli.io.pillow_reader import carried_record, read_picture_header
@@ -54,15 +54,7 @@ class ImageHeader:
 def read_shape(path: Path, options: ReadOptions) -> tuple[int, int, int]:
     """Return the (H, W, C) of what `read_image` would give, from the file's header alone.
 
-    Parameters
-    ----------
-    path : Path
-    options : ReadOptions
-
-    Raises
-    ------
-    FileProblem, ShapeError
-        As for `read_image`, so far as the header tells.
+    Parameters and errors are those of `read_header`.
 
     Examples
     --------
@@ -74,17 +66,23 @@ def read_shape(path: Path, options: ReadOptions) -> tuple[int, int, int]:
 
 
 def read_header(path: Path, options: ReadOptions) -> ImageHeader:
-    """Return what a file's header tells of what `read_image` would give, as `read_shape` does."""
+    """Return what a file's header tells of what `read_image` would give.
+
+    Raises
+    ------
+    FileProblem, ShapeError
+        As for `read_image`, so far as the header tells.
+    """
     name = os.fspath(path)
     with opened_image(path, options) as (stream, kind):
         if kind != "NPY":
-            return _picture(stream, kind, options, name)
+            return _header_of_picture(stream, kind, options, name)
     header = read_npy_header(path, name=name)
     n, *stored, channels = array_sizes(header.shape, options, name)
-    height, width = resized(n, (stored[0], stored[1]), options, name)
-    dtype = value_dtype(values_dtype(header.dtype))
+    height, width = size_after_resize(n, (stored[0], stored[1]), options, name)
+    dtype = computed_dtype(kept_dtype(header.dtype))
     needed = conversion_bytes(math.prod(header.shape), header.dtype)
-    channels = _channels(channels, options, name)
+    channels = _channels_after_gray(channels, options, name)
     return ImageHeader((n, height, width, channels), dtype, 0, needed)
 
 
@@ -103,14 +101,14 @@ def is_own_picture(path: str) -> bool:
         return False
 
 
-def _picture(stream: BinaryIO, kind: str, options: ReadOptions, name: str) -> ImageHeader:
+def _header_of_picture(stream: BinaryIO, kind: str, options: ReadOptions, name: str) -> ImageHeader:
     header = read_picture_header(stream, kind, options, name)
-    height, width = resized(1, header.size, options, name)
+    height, width = size_after_resize(1, header.size, options, name)
     flattens = header.has_alpha and options.alpha == "flatten" and options.restore is None
     read = header.channels
     if flattens:
         read = flat_channels(read, background_colour(options.background))
-    channels = _channels(read, options, name)
+    channels = _channels_after_gray(read, options, name)
     if is_to_change(channels, options.channels):
         channels = options.channels or channels
     # Levels of 8 bits stay when a picture is resized, those of 16 do not.
@@ -121,7 +119,7 @@ def _picture(stream: BinaryIO, kind: str, options: ReadOptions, name: str) -> Im
     return ImageHeader(shape, np.dtype(np.float32), held, header.decoding_bytes)
 
 
-def _channels(channels: int, options: ReadOptions, name: str) -> int:
+def _channels_after_gray(channels: int, options: ReadOptions, name: str) -> int:
     """Return how many channels are left by ``--gray``."""
     if options.gray:
         check_luminance(channels, name)

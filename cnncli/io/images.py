@@ -17,7 +17,7 @@ from PIL import ImageColor
 from cnncli._dataclass import dataclass
 from cnncli.errors import FileProblem, OptionError, quote
 from cnncli.io.array_axes import array_sizes, check_luminance, order_notes
-from cnncli.io.decoding_memory import check_decoded
+from cnncli.io.decoding_memory import check_decoding_memory
 from cnncli.io.limits import check_input_bytes, check_pixels
 from cnncli.io.nearby import array_hint
 from cnncli.io.npy import is_npy, is_zip, read_npy
@@ -61,8 +61,8 @@ CHANNEL_NOTES: Final = {
 """What is said of a picture that was given the channels that a network wants."""
 
 
-def value_dtype(pixels: np.dtype[Any]) -> np.dtype[Any]:
-    """Return the type of the values of pixels: float64 for float64, else float32."""
+def computed_dtype(pixels: np.dtype[Any]) -> np.dtype[Any]:
+    """Return the type that pixels are computed in: float64 for float64, else float32."""
     return np.dtype(np.float64 if pixels == np.float64 else np.float32)
 
 
@@ -117,7 +117,7 @@ class Picture:
     @property
     def dtype(self) -> np.dtype[Any]:
         """The type of the values: float64 for a float64 array, else float32."""
-        return value_dtype(self.pixels.dtype)
+        return computed_dtype(self.pixels.dtype)
 
     @property
     def held_bytes(self) -> int:
@@ -285,7 +285,7 @@ def read_stream(stream: BinaryIO, options: ReadOptions, name: str = STDIN_NAME) 
     while chunk := _read_some(stream, options.max_input_bytes + 1 - gathered.tell(), name):
         gathered.write(chunk)
         check_input_bytes(gathered.tell(), options.max_input_bytes, name)
-        check_decoded(gathered.tell(), options, name)
+        check_decoding_memory(gathered.tell(), options, name)
         if gathered.tell() >= _HEAD_BYTES:
             # What is no image can go on for ever: refuse it now and not at the limit.
             _kind(gathered.getbuffer()[:_HEAD_BYTES].tobytes(), name)
@@ -374,7 +374,7 @@ def _restored(samples: Samples, restore: Restore, name: str) -> np.ndarray:
 
 def _from_array(array: np.ndarray, options: ReadOptions, name: str) -> Picture:
     batch = array.reshape(array_sizes(array.shape, options, name))
-    check_decoded(conversion_bytes(batch.size, batch.dtype), options, name)
+    check_decoding_memory(conversion_bytes(batch.size, batch.dtype), options, name)
     pixels, scale = _array_pixels(batch)
     notes = order_notes(array.shape) + resize_notes(batch.shape[1:3], options.size, options.fit)
     if array.dtype.kind in "iu" and scale == 1.0:
@@ -387,7 +387,9 @@ def _from_array(array: np.ndarray, options: ReadOptions, name: str) -> Picture:
     return _prepared(Picture(pixels, scale, False, array.ndim == 4, notes, name), options)
 
 
-def resized(n: int, stored: tuple[int, int], options: ReadOptions, name: str) -> tuple[int, int]:
+def size_after_resize(
+    n: int, stored: tuple[int, int], options: ReadOptions, name: str
+) -> tuple[int, int]:
     """Return the rows and columns that images of a size become, unless these are too many."""
     if options.size is None:
         return stored
@@ -399,7 +401,7 @@ def resized(n: int, stored: tuple[int, int], options: ReadOptions, name: str) ->
 def _prepared(picture: Picture, options: ReadOptions) -> Picture:
     if options.size is not None:
         n, *stored, _ = picture.shape
-        size = resized(n, (stored[0], stored[1]), options, picture.name)
+        size = size_after_resize(n, (stored[0], stored[1]), options, picture.name)
         photo = picture.photo_metadata
         if photo.alpha is not None:
             batch = photo.alpha[np.newaxis, :, :, np.newaxis]
@@ -433,12 +435,12 @@ def is_to_change(channels: int, wanted: int | None) -> bool:
     return (channels, wanted) in ((1, 3), (3, 1))
 
 
-def values_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
+def kept_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
     """Return the type that the numbers of an array are kept in.
 
     Examples
     --------
-    >>> [values_dtype(np.dtype(kind)).name for kind in ("uint8", "int64", "float64")]
+    >>> [kept_dtype(np.dtype(kind)).name for kind in ("uint8", "int64", "float64")]
     ['uint8', 'float32', 'float64']
     """
     if dtype.name in _ARRAY_SCALES:
@@ -448,14 +450,14 @@ def values_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
 
 def conversion_bytes(size: int, dtype: np.dtype[Any]) -> int:
     """Return the memory of so many numbers of an array once they are converted; 0 if they stay."""
-    kept = values_dtype(dtype)
+    kept = kept_dtype(dtype)
     return 0 if kept == dtype else size * kept.itemsize
 
 
 def _array_pixels(array: np.ndarray) -> tuple[np.ndarray, float]:
     # A long double may be beyond what float64 holds; infinity says so without a warning.
     with np.errstate(all="ignore"):
-        pixels = array.astype(values_dtype(array.dtype), copy=False)
+        pixels = array.astype(kept_dtype(array.dtype), copy=False)
     return pixels, _ARRAY_SCALES[array.dtype.name] if array.dtype == pixels.dtype else 1.0
 
 

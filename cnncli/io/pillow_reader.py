@@ -22,13 +22,11 @@ from PIL import Image, UnidentifiedImageError, features
 from cnncli._dataclass import dataclass
 from cnncli.errors import CnnCliError, FileProblem
 from cnncli.io.decoding_memory import (
-    GREY_MODES,
-    check_decoded,
+    check_decoding_memory,
     decoding_bytes,
-    is_read_deep,
     sample_bytes,
 )
-from cnncli.io.deep_samples import bits_of_file, raw_mode, read_deep_colour
+from cnncli.io.deep_samples import bits_of_file, is_read_deep, raw_mode, read_deep_colour
 from cnncli.io.fast_codecs import decode_jpeg
 from cnncli.io.frames import frame_notes, refuse_frame, select_frame
 from cnncli.io.jpeg2000 import check_jpeg2000, white_of_jpeg2000
@@ -37,7 +35,14 @@ from cnncli.io.photo_metadata import read_photo_metadata
 from cnncli.io.read_options import ReadOptions
 from cnncli.io.regular_files import fault_text
 from cnncli.io.resize import draft, resize_notes
-from cnncli.io.samples import CMYK_NOTE, INTEGERS_NOTE, Samples, turn_upright, unlike_colour
+from cnncli.io.samples import (
+    CMYK_NOTE,
+    GREY_MODES,
+    INTEGERS_NOTE,
+    Samples,
+    turn_upright,
+    unlike_colour,
+)
 
 if TYPE_CHECKING:
     from cnncli.io.tiff_samples import Layout
@@ -143,10 +148,10 @@ def decode(stream: BinaryIO, kind: str, options: ReadOptions, name: str) -> Samp
 
 
 @dataclass(frozen=True)
-class PictureHeader:
+class StoredPicture:
     """What the header of a picture tells of it.
 
-    Parameters
+    Attributes
     ----------
     size : (int, int)
         Rows and columns, the right way up.
@@ -169,7 +174,7 @@ class PictureHeader:
 
 def read_picture_header(
     stream: BinaryIO, kind: str, options: ReadOptions, name: str
-) -> PictureHeader:
+) -> StoredPicture:
     """Return what the header tells of what `decode` would give.
 
     Call it inside `process_quiet`. Parameters and errors are those of `decode`.
@@ -184,7 +189,7 @@ def read_picture_header(
     image: Any
     try:
         with _opened(stream, kind) as image:
-            stored, page = _check_header(image, stream, kind, options, name)
+            stored, page = _ready_to_decode(image, stream, kind, options, name)
             channels = 1 if image.mode in GREY_MODES or image.mode.startswith("I") else 3
             has_alpha = image.mode[-1] in "Aa" or "transparency" in image.info
             if page is not None:
@@ -194,7 +199,7 @@ def read_picture_header(
             with contextlib.suppress(Exception):
                 # Broken EXIF does not turn the picture.
                 turned = Image.Image.getexif(image).get(_ORIENTATION) in _ON_THEIR_SIDE
-            return PictureHeader(
+            return StoredPicture(
                 stored if turned else stored[::-1],
                 channels,
                 has_alpha,
@@ -258,10 +263,10 @@ def _check_colour(image: Image.Image, name: str) -> None:
         raise FileProblem("CIE L*a*b* colour is not read, save it as RGB first", path=name)
 
 
-def _check_header(
+def _ready_to_decode(
     image: Any, stream: BinaryIO, kind: str, options: ReadOptions, name: str
 ) -> tuple[tuple[int, int], Layout | None]:
-    """Refuse what the header of an open picture tells to be wrong; make ready to decode it.
+    """Make an open picture ready to decode; refuse what its header tells to be wrong.
 
     Returns its width and height as stored, and the layout of a TIFF page that is read here.
     """
@@ -285,8 +290,8 @@ def _check_header(
 
 def _decode(stream: BinaryIO, kind: str, options: ReadOptions, name: str) -> Samples:
     with _opened(stream, kind) as image:
-        stored, page = _check_header(image, stream, kind, options, name)
-        check_decoded(decoding_bytes(image, options, page), options, name)
+        stored, page = _ready_to_decode(image, stream, kind, options, name)
+        check_decoding_memory(decoding_bytes(image, options, page), options, name)
         if (other := _other_samples(image, stream, kind, options, page)) is not None:
             notes = resize_notes(other.colour.shape[:2], options.size, options.fit) + other.notes
             notes += frame_notes(image, _holds_pages(image)) if options.frame is None else ()

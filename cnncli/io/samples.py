@@ -20,6 +20,8 @@ _MOST_COUNTED: Final = 10
 """What small whole numbers do not pass, such as counts; levels of a picture do."""
 
 INTEGERS_NOTE: Final = "whole numbers kept as they are, not scaled to 0..1"
+GREY_MODES: Final = ("1", "L", "LA", "La", "F")
+"""Pillow's modes of one channel; those that begin with I are of one too."""
 CMYK_NOTE: Final = "CMYK colours converted to RGB"
 
 

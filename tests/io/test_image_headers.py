@@ -85,7 +85,7 @@ def test_header_tells_the_memory_of_what_is_read(
     path.write_bytes(HEADERS[name])
     needed = []
     for module in (images, pillow_reader):
-        monkeypatch.setattr(module, "check_decoded", lambda count, *_: needed.append(count))
+        monkeypatch.setattr(module, "check_decoding_memory", lambda count, *_: needed.append(count))
     try:
         picture = read_image(path, options)
     except ShapeError:
