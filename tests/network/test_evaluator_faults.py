@@ -63,7 +63,7 @@ REFUSED = {
     "max, SAME_UPPER": ("MaxPool", 12, (2, 2, 4), {"kernel_shape": [2], "auto_pad": "SAME_UPPER"}),
     "max, ceil": ("MaxPool", 12, (2, 2, 3), {
         "kernel_shape": [2], "strides": [2], "pads": [1, 1], "ceil_mode": 1}),
-    "max, ceil and SAME": ("LpPool", 18, (2, 2, 4), {
+    "lp, ceil and SAME": ("LpPool", 18, (2, 2, 4), {
         "kernel_shape": [2], "auto_pad": "SAME_UPPER", "ceil_mode": 1}),
     "no window fits": ("AveragePool", 11, (2, 2, 2), {"kernel_shape": [3], "strides": [2]}),
     "no stride": ("AveragePool", 19, (2, 2, 6), {

@@ -130,6 +130,14 @@ class _Node:
         """Of its first input."""
         return () if not self.inputs or self.inputs[0] is None else self.inputs[0].dims
 
+    @property
+    def window(self) -> tuple[tuple[int, ...], ...]:
+        """Of a pool: its kernel, strides, dilations and pads."""
+        kernel = self.get("kernel_shape", ())
+        ones, zeros = (1,) * len(kernel), (0,) * 2 * len(kernel)
+        others = {"strides": ones, "dilations": ones, "pads": zeros}
+        return (kernel, *(self.get(name, default) for name, default in others.items()))
+
 
 def check_computed(
     proto: Any, opset: int, inputs: Sequence[Tensor | None], known: Mapping[int, Array]
@@ -154,7 +162,8 @@ def check_computed(
         return
     try:
         attributes, outputs = attributes_of(proto), len(proto.output)
-        reason = rule(_Node(proto.op_type, opset, attributes, inputs, known, outputs))
+        node = _Node(proto.op_type, opset, attributes, inputs, known, outputs)
+        reason = rule(node) or (_pool_windows(node) if node.op in _POOLS else "")
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
         raise NotRun("its attributes do not fit it") from None
     if reason:
@@ -225,21 +234,19 @@ def _conv_transpose(node: _Node) -> str:
     return "with output_shape" if node.get("output_shape", ()) else ""
 
 
-def _pool(node: _Node) -> str:
+def _pool_windows(node: _Node) -> str:
     """Why a pool of any kind has other windows, or is refused."""
-    kernel, auto = node.get("kernel_shape", ()), node.get("auto_pad", "NOTSET")
-    count, ceil = len(kernel), node.get("ceil_mode", 0)
+    auto, ceil = node.get("auto_pad", "NOTSET"), node.get("ceil_mode", 0)
     if ceil and auto != "NOTSET":
         return "with ceil_mode and auto_pad"
     if auto.startswith("SAME"):
         return ""
-    strides, dilations = (node.get(name, (1,) * count) for name in ("strides", "dilations"))
-    pads = node.get("pads", (0,) * 2 * count)
+    kernel, strides, dilations, pads = node.window
     for axis, length in enumerate(node.dims[2:]):
         if length is None:
             continue
         end = length + pads[axis]
-        steps = end + pads[count + axis] - dilations[axis] * (kernel[axis] - 1) - 1
+        steps = end + pads[len(kernel) + axis] - dilations[axis] * (kernel[axis] - 1) - 1
         if steps < 0:
             return "where its window does not fit into its input"
         if ceil and -(-steps // strides[axis]) * strides[axis] >= end:
@@ -251,27 +258,26 @@ def _max_pool(node: _Node) -> str:
     if node.get("auto_pad", "NOTSET").startswith("SAME"):
         # Pads of either word as those of SAME_UPPER, some of them negative.
         return "with auto_pad"
-    strided = max((*node.get("strides", ()), *node.get("dilations", ())), default=1) > 1
-    if node.outputs > 1 and not strided:
+    _, strides, dilations, pads = node.window
+    if max((*strides, *dilations), default=1) > 1:
+        return ""
+    if node.outputs > 1:
         # It counts them in each map anew, or takes them from other windows.
         return "with the places of its maxima, unless its stride is more than 1"
-    unlike = len({*node.get("pads", ())}) > 1
-    return "with pads that differ" if unlike and not strided else _pool(node)
+    return "with pads that differ" if len({*pads}) > 1 else ""
 
 
 def _sum_pool(node: _Node) -> str:
     """Why an average or lp pool is wrong: its windows begin earlier for what hangs over the end."""
-    kernel = node.get("kernel_shape", ())
-    count = len(kernel)
-    strides, dilations = (node.get(name, (1,) * count) for name in ("strides", "dilations"))
+    kernel, strides, dilations, pads = node.window
     if node.get("auto_pad", "NOTSET").startswith("SAME"):
-        return "with dilations and auto_pad" if max(dilations, default=1) > 1 else _pool(node)
-    pads, allowed = node.get("pads", (0,) * 2 * count), 1 if node.op == "AveragePool" else 0
+        return "with dilations and auto_pad" if max(dilations, default=1) > 1 else ""
+    allowed = 1 if node.op == "AveragePool" else 0
     for axis, length in enumerate(node.dims[2:] if node.get("ceil_mode", 0) else ()):
-        read = (length or 0) + pads[axis] + pads[count + axis]
+        read = (length or 0) + pads[axis] + pads[len(kernel) + axis]
         if (dilations[axis] * (kernel[axis] - 1) + 1 - read) % strides[axis] > allowed:
             return "with ceil_mode"
-    return _pool(node)
+    return ""
 
 
 def _grid_sample(node: _Node) -> str:
