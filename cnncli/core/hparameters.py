@@ -8,8 +8,10 @@ from typing import Any, Final
 
 import numpy as np
 
-from cnncli.core.choices import POOL_MODES
 from cnncli.errors import OptionError
+
+Kind = tuple[Callable[[Any], bool], str]
+"""What tells whether a field holds what it must, and that in words."""
 
 CONV_DEFAULTS: Final[Mapping[str, Any]] = {
     "stride": 1,
@@ -56,11 +58,11 @@ def read_hparameters(hparameters: Mapping[str, Any], defaults: Mapping[str, Any]
             f"hparameters must hold only {', '.join(defaults)}; got {', '.join(unknown)}"
         )
     fields = {**defaults, **hparameters}
-    check_fields(fields)
+    check_fields(fields, MUST_HOLD)
     return fields
 
 
-def check_fields(fields: Mapping[str, Any]) -> None:
+def check_fields(fields: Mapping[str, Any], must_hold: Mapping[str, Kind]) -> None:
     """Refuse values that are not of their field's kind; fields of other names hold anything.
 
     Raises
@@ -70,48 +72,39 @@ def check_fields(fields: Mapping[str, Any]) -> None:
 
     Examples
     --------
-    >>> check_fields({"groups": 1, "f": "any"})
-    >>> check_fields({"ceil": "no"})
+    >>> check_fields({"groups": 1, "f": "any"}, MUST_HOLD)
+    >>> check_fields({"ceil": "no"}, MUST_HOLD)
     Traceback (most recent call last):
     cnncli.errors.OptionError: ceil must be True or False, got 'no'
     """
-    for name, (holds, need) in _MUST_HOLD.items():
+    for name, (holds, need) in must_hold.items():
         if name in fields and not holds(fields[name]):
             raise OptionError(f"{name} must be {need}, got {fields[name]!r}")
 
 
-def is_count(value: Any) -> bool:
-    """Tell whether a value is a whole number of at least 1.
+def is_count(value: Any, least: int = 1) -> bool:
+    """Tell whether a value is a whole number of at least 1, or as many as asked for.
 
     Examples
     --------
-    >>> is_count(np.int64(2)), is_count(2.0), is_count(True)
-    (True, False, False)
+    >>> is_count(np.int64(2)), is_count(2.0), is_count(True), is_count(0, 0)
+    (True, False, False, True)
     """
-    return isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= 1
+    return isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= least
 
 
-def _is_word(value: Any) -> bool:
-    return isinstance(value, str)
-
-
-def _is_flag(value: Any) -> bool:
-    return isinstance(value, Integral | np.bool_) and value in (0, 1)
-
-
-_FLAGS: Final = ("as_values", "ceil", "count_include_pad", "flip", "gray", "normalize")
-
-_MUST_HOLD: Final[dict[str, tuple[Callable[[Any], bool], str]]] = {
-    "groups": (is_count, "a whole number of at least 1"),
-    "jobs": (is_count, "a whole number of at least 1"),
+COUNT: Final[Kind] = (is_count, "a whole number of at least 1")
+FLAG: Final[Kind] = (
+    lambda value: isinstance(value, Integral | np.bool_) and value in (0, 1),
+    "True or False",
+)
+MUST_HOLD: Final[Mapping[str, Kind]] = {
+    "groups": COUNT,
     "pad_value": (
         lambda v: isinstance(v, Real) and not isinstance(v, bool) and v == v,
         "a number",
     ),
-    "mode": (_is_word, f"one of {', '.join(POOL_MODES)}"),
-    "activation": (_is_word, "a word such as relu"),
-    "algorithm": (_is_word, "a word such as auto"),
-    "convention": (_is_word, "a word such as torch"),
-    **dict.fromkeys(_FLAGS, (_is_flag, "True or False")),
+    "ceil": FLAG,
+    "count_include_pad": FLAG,
 }
-"""What the fields must hold before `geometry`, `pool` and tables of words look at them."""
+"""What the fields must hold that neither `geometry` nor `pool` checks."""

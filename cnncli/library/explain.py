@@ -25,6 +25,7 @@ from cnncli.explain.text.forward import TextOptions
 from cnncli.explain.text.result import result_lines
 from cnncli.explain.trail import Trail
 from cnncli.explain.write import write_explanation
+from cnncli.library.arguments import check_arguments
 from cnncli.library.images import ImageLike, Reading, check_keywords, source_of, work_on
 from cnncli.library.layers import conv, conv_model, pool_model
 from cnncli.library.layers import pool as pool_image
@@ -116,6 +117,7 @@ class ExplainedValue:
         ['steps.gif']
         >>> folder.cleanup()
         """
+        check_arguments(cells=cells, frames=frames, overwrite=overwrite)
         options = FrameOptions(cells, fps, frames)
         output = OutputOptions(output=os.fspath(path), overwrite=overwrite)
         request = replace(self.job, job=replace(self.job.job, output=output))
@@ -249,6 +251,7 @@ def explain_model(
     height: int = 800,
 ) -> ExplainedValue:
     """Explain one value of a model's layer; the parameters are those of `explain`."""
+    check_arguments(backward=backward, trail=trail, height=height)
     if channel is not None and not backward:
         raise OptionError("--channel is for --backward")
     if trail and backward:

@@ -9,20 +9,19 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from inspect import signature
-from numbers import Integral
 from pathlib import Path
 from typing import Any, Final, TypedDict
 
 import numpy as np
 from PIL import Image, PngImagePlugin
 
-from cnncli.core.hparameters import check_fields
 from cnncli.errors import CnnCliError, FileProblem, OptionError, nearest, quote
 from cnncli.io.image_headers import read_shape
 from cnncli.io.photo_metadata import read_photo_metadata
 from cnncli.io.read_options import ReadOptions
 from cnncli.io.regular_files import fault_text
 from cnncli.io.urls import locate
+from cnncli.library.arguments import check_arguments
 from cnncli.network.model import Model
 from cnncli.pipeline.files import read_source
 from cnncli.pipeline.process import named_error
@@ -210,10 +209,7 @@ def own_read_options(reading: Reading) -> ReadOptions:
     2
     """
     given: dict[str, Any] = {**reading}
-    check_fields(given)
-    for name in ("frame", "max_pixels", "max_memory"):
-        if not isinstance(given.get(name), Integral | None):
-            raise OptionError(f"{name} must be a whole number, got {given[name]!r}")
+    check_arguments(**given)
     restore = restore_values if given.pop("as_values", False) else None
     return ReadOptions(restore=restore, **given)
 

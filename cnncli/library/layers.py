@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from cnncli.core.choices import AVERAGE_NAMES
 from cnncli.core.geometry import PaddingLike, Pair
-from cnncli.core.hparameters import check_fields
+from cnncli.library.arguments import check_arguments
 from cnncli.library.images import ImageLike, Reading, array_of, check_keywords
 from cnncli.library.result import MapsArray
 from cnncli.library.run import run_model
@@ -165,7 +165,7 @@ def conv_model(filter: FilterLike | ArrayLike | Sequence[FilterLike], **settings
 def _checked(**settings: Any) -> dict[str, Any]:
     """Return settings with lists for arrays, once each is of its kind."""
     lists = {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in settings.items()}
-    check_fields({name: value for name, value in lists.items() if value is not None})
+    check_arguments(**lists)
     return lists
 
 

@@ -15,6 +15,7 @@ from cnncli._dataclass import dataclass
 from cnncli.core.geometry import Pair
 from cnncli.io.read_options import ReadOptions
 from cnncli.io.urls import local_path
+from cnncli.library.arguments import check_arguments
 from cnncli.library.images import (
     ImageLike,
     Reading,
@@ -343,6 +344,7 @@ def load(
     >>> load("examples/edges.toml")
     examples/edges.toml: smooth, edges, pooled, edge_or_not
     """
+    check_arguments(bgr=bgr)
     prepare = prepare_fields(prep, size, fit=fit, bgr=bgr, scale=scale, mean=mean, std=std)
     names = os.fspath(labels) if isinstance(labels, os.PathLike) else labels
     last = None if until is None else str(until)

@@ -14,6 +14,7 @@ from cnncli._dataclass import dataclass
 from cnncli.errors import OptionError
 from cnncli.io.formats import FORMATS
 from cnncli.io.writers import holds_values
+from cnncli.library.arguments import check_arguments
 from cnncli.library.images import check_names, work_on
 from cnncli.pipeline.files import LocalFiles, MemoryFiles
 from cnncli.pipeline.job import Job
@@ -154,6 +155,7 @@ class MapsArray(np.ndarray[Any, Any]):
         """
         sheet = self._whole()
         check_names("shown", rendering, Rendering.__annotations__)
+        check_arguments(**rendering)
         render = replace(sheet.job.render, **rendering)
         return with_sheet(self, replace(sheet, job=replace(sheet.job, render=render)))
 
@@ -193,6 +195,7 @@ class MapsArray(np.ndarray[Any, Any]):
         >>> folder.cleanup()
         """
         whole = self._whole()
+        check_arguments(overwrite=overwrite)
         whole.save(os.fspath(path), overwrite, None if depth is None else str(depth))
 
     def _whole(self) -> MapsPicture:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from cnncli.core.hparameters import check_fields
+from cnncli.library.arguments import check_arguments
 from cnncli.library.images import ImageLike, Reading, read_options, source_of, work_on
 from cnncli.library.result import Result, maps_array
 from cnncli.network.model import Model
@@ -54,8 +54,7 @@ def run_model(
     CnnCliError
         As the commands say, with the image's name.
     """
-    if jobs is not None:
-        check_fields({"jobs": jobs})
+    check_arguments(jobs=jobs)
     source = source_of(image, reading)
     job = make_job(model, reading, call, layers=layers, jobs=jobs)
     with work_on(source, job.read.max_memory):

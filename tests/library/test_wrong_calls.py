@@ -22,11 +22,11 @@ pytestmark = pytest.mark.usefixtures("empty_folder")
 CALLS: dict[str, tuple[Callable[[], Any], str]] = {
     "memory as text": (
         lambda: cnncli.conv(IMAGE, "edge", max_memory="500MB"),  # type: ignore[arg-type]
-        "max_memory must be a whole number, got '500MB'",
+        "max_memory must be a whole number of at least 1, got '500MB'",
     ),
     "frame as text": (
         lambda: cnncli.pool(IMAGE, frame="x"),  # type: ignore[arg-type]
-        "frame must be a whole number, got 'x'",
+        "frame must be a whole number of at least 0, got 'x'",
     ),
     "lists of unlike lengths as a filter": (
         lambda: cnncli.conv(IMAGE, [[1, 2], [3]]),  # type: ignore[list-item]
@@ -104,8 +104,15 @@ CALLS: dict[str, tuple[Callable[[], Any], str]] = {
 
 FIELDS: dict[str, tuple[Any, ...]] = {
     "pad_value must be a number": ("3", 1 + 1j, [1, 2], np.array([1.0, 2.0])),
-    "jobs must be a whole number of at least 1": (0, -3, 1.5, "2", True),
-    "groups must be a whole number of at least 1": (0, 2.0, "2"),
+    **dict.fromkeys(
+        [f"{name} must be a whole number of at least 1" for name in ("jobs", "groups")],
+        (0, -3, 1.5, "2", True),
+    ),
+    **dict.fromkeys(
+        [f"{name} must be a whole number of at least 1" for name in ("max_pixels", "max_memory")],
+        (-1, 2.0, True),
+    ),
+    "frame must be a whole number of at least 0": (-1, True),
     **dict.fromkeys(
         [f"{name} must be True or False" for name in ("flip", "normalize", "gray", "as_values")],
         ("no", 2, np.array([True, False])),
@@ -120,6 +127,33 @@ def test_a_value_of_another_kind_is_refused(said: str, value: Any) -> None:
     name = said.split()[0]
     with pytest.raises(OptionError, match=f"^{said}, got "):
         cnncli.conv(IMAGE, "edge", **{name: value})
+
+
+@pytest.mark.parametrize(
+    ("call", "names"),
+    [
+        (lambda **one: cnncli.explain(IMAGE, "edge", **one), "backward trail gray"),
+        (lambda **one: cnncli.load(EDGES).explain(IMAGE, **one), "backward trail"),
+        (lambda **one: cnncli.explain(IMAGE, "edge").save("a.html", **one), "overwrite"),
+        (lambda **one: cnncli.conv(IMAGE, "edge").save("a.png", **one), "overwrite"),
+        (lambda **one: cnncli.conv(IMAGE, "edge").shown(**one), "shared_range labels legend"),
+        (lambda **one: cnncli.pool(IMAGE, **one), "ceil count_include_pad"),
+        (lambda **one: cnncli.load(EDGES, **one), "bgr"),
+    ],
+)
+def test_a_word_is_no_flag(call: Callable[..., Any], names: str) -> None:
+    for name in names.split():
+        with pytest.raises(OptionError, match=f"^{name} must be True or False, got 'no'"):
+            call(**{name: "no"})
+
+
+def test_counts_of_sheets_and_frames_are_whole_numbers() -> None:
+    for value in (0, 1.5, True):
+        with pytest.raises(OptionError, match="^columns must be a whole number of at least 1, got"):
+            cnncli.conv(IMAGE, "edge").shown(columns=value)  # type: ignore[arg-type]
+        for name in ("cells", "frames"):
+            with pytest.raises(OptionError, match=f"^{name} must be a whole number of at least 1"):
+                cnncli.explain(IMAGE, "edge").save("a.gif", **{name: value})  # type: ignore[arg-type]
 
 
 def test_arrays_of_numpy_are_taken_for_numbers_and_pairs() -> None:
