@@ -15,7 +15,7 @@ from cnncli.io.images import read_image
 from cnncli.io.read_options import ReadOptions
 from cnncli.network.dense import dense_bank
 from cnncli.network.graph import Network
-from cnncli.network.layers import ConvLayer, DenseLayer, SoftmaxLayer
+from cnncli.network.layers import ConvLayer, DenseLayer, PoolLayer, SoftmaxLayer
 from cnncli.network.load import load_model
 from tests.support.browser import REPOSITORY, Opener, bank, random_picture, settle
 
@@ -73,3 +73,37 @@ def test_a_dense_layer_takes_the_input_that_its_matrix_is_for(show: Opener) -> N
     tab.evaluate("cnncli.apply({ layers: { conv1: { stride: [2, 2] } } })")
     settle(tab)
     assert not any(tab.evaluate(PROBLEMS).values())
+
+
+def test_a_global_pool_takes_the_whole_of_any_input(show: Opener) -> None:
+    conv = ConvLayer(bank((3, 3, 1, 2)), stride=2, padding="same")
+    matrix = np.random.default_rng(3).normal(size=(2, 3)).astype(np.float32)
+    dense = DenseLayer(dense_bank("fc", matrix, (1, 1, 2), "hwc"))
+    network = Network.chain(conv, PoolLayer("average", "global"), dense)
+    picture = random_picture((8, 8, 1))
+    tab = show(network_page_data(network, picture, "pool1", Unit((0, 0)), title="net"))
+    read = "() => cnncli.layers().slice(2).map(({ planes }) => planes.map((plane) => [...plane]))"
+    of_unit = "() => cnncli.arithmetic({ layer: 'pool1', channel: 0, at: [0, 0] }).value"
+
+    def expect(stride: tuple[int, int], pool: PoolLayer, *later: DenseLayer) -> None:
+        settle(tab)
+        Y = dataclasses.replace(conv, stride=stride).forward(picture.values())[0]
+        told = tab.evaluate(read)
+        layers: tuple[PoolLayer | DenseLayer, ...] = (pool, *later)
+        for layer, planes in zip(layers, told, strict=False):
+            Y = layer.forward(Y)[0]
+            maps = Y[0].transpose(2, 0, 1).reshape(Y.shape[3], -1)
+            np.testing.assert_allclose(planes, maps, atol=1e-5 * np.abs(maps).max())
+        assert tab.evaluate(of_unit) == pytest.approx(told[0][0][0], rel=1e-5)
+
+    for stride in ((1, 1), (1, 2), (2, 2)):
+        tab.evaluate("(stride) => cnncli.apply({ layers: { conv1: { stride } } })", [*stride])
+        expect(stride, PoolLayer("average", "global"), dense)
+    tab.evaluate("cnncli.apply({ layers: { pool1: { mode: 'max' }, conv1: { stride: [1, 1] } } })")
+    expect((1, 1), PoolLayer("max", "global"), dense)
+    assert "max pool global" in tab.text_content("#layers")
+    assert tab.input_value("#kernel") == "8"
+    # From a window of its own on it slides.
+    tab.fill("#kernel", "4")
+    expect((1, 1), PoolLayer("max", 4))
+    assert "max pool 4x4/4" in tab.text_content("#layers")

@@ -223,6 +223,8 @@ def _record(node: Node, shape: Shape, dtype: np.dtype[Any], kind: np.dtype[Any])
         elif isinstance(layer, ConvTransposeLayer):
             weights = layer.as_convolution_weights().astype(dtype)
             record["weights"] = _rounded(weights, kind)
+        elif layer.size == "global":
+            record["global"] = True
         return record
     if not layer.has_gradient:
         return {"op": "onnx"}

@@ -83,6 +83,13 @@ function placeWindow(size, kernel, stride, padding, dilation, ceil) {
   return { rows: axes[0], cols: axes[1] };
 }
 
+/** A layer's settings on an input of `size`: the window of a global pool is the whole of it. */
+function settingsOn(settings, size) {
+  if (!settings.global || !size[0]) return settings;
+  const isEqual = settings.stride.join() === settings.kernel.join();
+  return { ...settings, kernel: size, stride: isEqual ? size : settings.stride };
+}
+
 /** Why a layer's window does not fit. */
 function misfitText({ op }, { rows, cols }) {
   if (op === "conv-transpose") return "The padding cuts off the whole output. Take less padding.";

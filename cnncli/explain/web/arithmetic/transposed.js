@@ -180,7 +180,8 @@ class TransposedArithmetic extends LayerArithmetic {
 
 /** The arithmetic of a layer of any kind that a page of one layer has. */
 function arithmeticOf(input, layer) {
-  return layer.op === "conv-transpose" ? new TransposedArithmetic(input, layer) : new LayerArithmetic(input, layer);
+  if (layer.op === "conv-transpose") return new TransposedArithmetic(input, layer);
+  return new LayerArithmetic(input, settingsOn(layer, input.size));
 }
 
 /** The size of the output of a transposed convolution with its numbers filled in. */

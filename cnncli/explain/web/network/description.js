@@ -317,9 +317,9 @@ function windowSpans(axis, table) {
 }
 
 /** What a layer is, as network/summary.py says it. */
-function labelOf({ op, mode, kernel, stride, dilation, activation }) {
+function labelOf({ op, mode, kernel, stride, dilation, activation, global: isGlobal }) {
   if (!kernel) return op === "activation" ? activation : op;
   const pair = (sign, numbers) => (numbers.every((one) => one === 1) ? "" : sign + [...new Set(numbers)].join());
-  const window = `${kernel.join("x")}${pair("/", stride)}${pair(" dilation ", dilation)}`;
+  const window = isGlobal ? "global" : `${kernel.join("x")}${pair("/", stride)}${pair(" dilation ", dilation)}`;
   return [mode, op, window, activation === "none" ? "" : activation].filter(Boolean).join(" ");
 }

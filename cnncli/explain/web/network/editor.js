@@ -7,7 +7,7 @@ const CHANNEL_NUMBERS = ["gamma", "beta", "mean", "var", "factor", "offset"];
 
 /** The layer that shared/layer_fields.js changes: that of the chosen unit. */
 const edited = {
-  settings: () => live.specs.get(state.unit.layer).settings,
+  settings: () => settingsOn(live.specs.get(state.unit.layer).settings, editedInput().shape.slice(0, 2)),
   first: () => live.firstSpecs.get(state.unit.layer).settings,
   change: (fields) => apply({ layers: { [state.unit.layer]: fields }}),
   window: () => {

@@ -145,7 +145,7 @@ function windowOutput(settings, [input]) {
   const { rows, cols } = arithmetic.window;
   checkFilter(settings, input);
   if (!arithmetic.fits) throw new ForwardError(misfitText(settings, arithmetic.window));
-  checkCost(settings, arithmetic);
+  checkCost(arithmetic.layer, arithmetic);
   const [outRows, outCols] = [rows, cols].map((axis) => Array.from({ length: axis.out }, (_, index) => index));
   const kind = input.planes[0].constructor;
   const planes = Array.from({ length: arithmetic.channels }, (_, channel) =>

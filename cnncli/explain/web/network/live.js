@@ -81,15 +81,23 @@ function keepBefore(made, isAnew) {
   else for (const { name } of made) if (!live.before.has(name)) live.before.set(name, { ...byName.get(name) });
 }
 
+/** Changes of a layer: a global pool whose window or stride is set has that window from then on. */
+function withOwnWindow({ settings, inputs }, fields) {
+  if (!settings.global || !(fields.kernel || fields.stride)) return fields;
+  const { kernel, stride } = settingsOn(settings, byName.get(inputs[0]).shape.slice(0, 2));
+  return { global: false, kernel, stride, ...fields };
+}
+
 /**
  * Change settings of layers, such as { conv1: { stride: [2, 2] } }, or the input; all later layers follow.
  * `specs` are other layers altogether: until they are computed those of before are shown, and take no changes.
  */
 function recompute({ specs, changes: wanted = {}, input }) {
   if (specs) live.askedStack = specs;
-  const changes = isStackAsked() ? {} : wanted;
-  for (const [name, fields] of Object.entries(changes)) {
+  const changes = isStackAsked() ? {} : { ...wanted };
+  for (const [name, wantedFields] of Object.entries(changes)) {
     const spec = live.specs.get(name);
+    const fields = (changes[name] = withOwnWindow(spec, wantedFields));
     live.specs.set(name, { ...spec, settings: { ...spec.settings, ...fields } });
   }
   const unit = state.gradients && !isStackAsked() && view.trail.length ? gradientUnit(chosenUnit()) : undefined;
