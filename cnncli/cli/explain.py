@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -45,6 +46,9 @@ Examples:
 """
 
 FRAME_OPTIONS: Final = ("cells", "fps", "most")
+
+_MORE = "--layer NAME shows another layer, --trail the way back to a pixel, -o page.html all"
+"""What a network has to show, once its last layer is shown."""
 
 
 # fmt: off
@@ -184,8 +188,9 @@ def explain(
         )
         done = _explain(request, source, value.backward, results)
     if isinstance(done, ExplainResult):
-        is_plain = value.layer is None and not (value.backward or value.trail)
-        _print(done, results, is_plain and len(model.network.nodes) > 1)
+        says_more = value.layer is None and not (value.backward or value.trail)
+        more = (_MORE,) if says_more and len(model.network.nodes) > 1 else ()
+        _print(done, results, (*done.notes, *more))
     else:
         tell_file(done.report_line, done, results.quiet, results.as_json)
 
@@ -240,8 +245,8 @@ def _explain(
     return write_explanation(request, source, make(FrameOptions, results), backward)
 
 
-def _print(result: ExplainResult[Any], results: ExplanationOptions, is_last: bool) -> None:
-    """Print the way to an output, or the way back to an input; of the last layer say what more."""
+def _print(result: ExplainResult[Any], results: ExplanationOptions, notes: Sequence[str]) -> None:
+    """Print the way to an output, or the way back to an input, and notes."""
     from cnncli.explain.text.forward import TextOptions
     from cnncli.explain.text.result import result_lines
     from cnncli.explain.to_json import record
@@ -256,7 +261,5 @@ def _print(result: ExplainResult[Any], results: ExplanationOptions, is_last: boo
     text = TextOptions(terminal_columns(), colour, results.channels)
     for line in result_lines(result, text):
         click.echo(line)
-    more = "--layer NAME shows another layer, --trail the way back to a pixel, -o page.html all"
-    notes = (*result.notes, *([more] if is_last else []))
     for note in () if results.quiet else notes:
         tell(f"note: {note}")
