@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Final
 
 from cnncli.network import layers
@@ -11,12 +10,12 @@ from cnncli.network.onnx.families.window import brief, of_rows, of_volumes, wind
 from cnncli.network.onnx.values import BuiltLayer, NodeInputs, UnsupportedNode
 
 
-def _pool(mode: str) -> Callable[[NodeInputs], Result]:
-    def make(node: NodeInputs) -> Result:
+def _pool(mode: str) -> Builder:
+    def make(node: NodeInputs) -> layers.PoolLayer:
         size = node.get("kernel_shape", ())
         if len(size) != 2:
             raise UnsupportedNode("its window has not two axes")
-        layer = layers.PoolLayer(
+        return layers.PoolLayer(
             mode,
             brief(size),
             **window_fields(node),
@@ -25,12 +24,11 @@ def _pool(mode: str) -> Callable[[NodeInputs], Result]:
             count_include_pad=bool(node.get("count_include_pad", 0)),
             p=float(node.get("p", 2)),
         )
-        return BuiltLayer(layer, (node.picture(),))
 
-    return of_volumes(of_rows(make))
+    return of_volumes(make)
 
 
-def _global_pool(mode: str) -> Callable[[NodeInputs], Result]:
+def _global_pool(mode: str) -> Builder:
     def make(node: NodeInputs) -> Result:
         layer = layers.PoolLayer(mode, "global", p=float(node.get("p", 2)))
         return BuiltLayer(layer, (node.picture(),))

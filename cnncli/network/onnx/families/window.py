@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final
 
@@ -10,6 +11,7 @@ import numpy as np
 
 from cnncli.core.geometry import PaddingLike
 from cnncli.io.limits import MAX_CELLS
+from cnncli.network.layers.base import Layer
 from cnncli.network.layers.view import Layout, ViewLayer, reshaped
 from cnncli.network.onnx.families.table import Builder, Result
 from cnncli.network.onnx.values import BuiltLayer, NodeInputs, Signal, SizeUnknown, UnsupportedNode
@@ -65,44 +67,47 @@ def _on_a_row(node: NodeInputs, x: Signal) -> NodeInputs:
     return replace(node, attributes=attributes, inputs=tuple(inputs))
 
 
-def of_volumes(build: Builder) -> Builder:
+def of_volumes(make: Callable[[NodeInputs], Layer]) -> Builder:
     """Return a builder of pools of one picture that takes several, signals and volumes too.
 
     A pool over rows and columns of N*C*D maps, and one over D behind it, do what one over all does.
     """
+    of_one = of_rows(lambda node: BuiltLayer(make(node), (node.picture(),)))
 
     def built(node: NodeInputs) -> Result:
         x = node.input(0)
         if not isinstance(x, Signal) or x.shape is None or not 3 <= len(x.shape) <= 5:
-            return build(node)
+            return of_one(node)
         if len(x.shape) < 5 and x.shape[0] == 1:
-            return build(node)
+            return of_one(node)
         outer, inner = x.shape[:2], x.shape[2:]
         over_maps, over_depth = (_of_axes(node, len(inner), axes) for axes in ((1, 2), (0, None)))
         depth, n_H, n_W = (1,) * (3 - len(inner)) + inner
-        maps = math.prod(outer)
-        made: Any = None
+        maps, layer = math.prod(outer), None
         if not _is_one_cell(over_maps):
-            x = _as_picture(x, (1, maps * depth, n_H, n_W))
-            made = build(replace(over_maps, inputs=(x,)))
-            _, n_H, n_W, _ = made.layer.output_shape((1, n_H, n_W, maps * depth))
-            layout = reshaped(Layout(), (n_H, n_W, maps * depth), (*outer, depth, n_H, n_W))
-            x = replace(x.through(made.layer), layout=layout)
-        if made is None or not _is_one_cell(over_depth):
-            x = _as_picture(x, (1, maps, depth, n_H * n_W))
-            made = build(replace(over_depth, inputs=(x,)))
-            _, depth, *_ = made.layer.output_shape((1, depth, n_H * n_W, maps))
-        cells = made.layer.output_shape((1, *(made.inputs[0].size), made.inputs[0].channels))[1:]
+            layer = make(over_maps)
+            picture, cells = _pooled(layer, x, (1, maps * depth, n_H, n_W))
+            n_H, n_W, _ = cells
+            layout = reshaped(Layout(), cells, (*outer, depth, n_H, n_W))
+            x = replace(picture.through(layer), layout=layout)
+        if layer is None or not _is_one_cell(over_depth):
+            layer = make(over_depth)
+            picture, cells = _pooled(layer, x, (1, maps, depth, n_H * n_W))
+            depth = cells[0]
         lengths = (depth, n_H, n_W)[-len(inner) :]
-        return BuiltLayer(made.layer, made.inputs, reshaped(Layout(), cells, (*outer, *lengths)))
+        return BuiltLayer(layer, (picture,), reshaped(Layout(), cells, (*outer, *lengths)))
 
     return built
 
 
-def _as_picture(x: Signal, shape: tuple[int, int, int, int]) -> Signal:
-    """Return a value as pictures of another shape (1, C, H, W)."""
+def _pooled(
+    layer: Layer, x: Signal, shape: tuple[int, int, int, int]
+) -> tuple[Signal, tuple[int, ...]]:
+    """Return a value as pictures (1, C, H, W), and the (H, W, C) that a pool makes of them."""
     axes = tuple(range(len(x.shape or ())))
-    return replace(x.through(ViewLayer(x.layout, axes, shape[1], shape)), layout=Layout())
+    view = ViewLayer(x.layout, axes, shape[1], shape)
+    pooled = layer.output_shape((1, *shape[2:], shape[1]))
+    return replace(x.through(view), layout=Layout()), pooled[1:]
 
 
 def _of_axes(node: NodeInputs, count: int, axes: tuple[int, int | None]) -> NodeInputs:
