@@ -151,14 +151,14 @@ def likelier_layout_note(bank: Filter) -> str | None:
 
 
 @contextmanager
-def layout_told(bank: Filter) -> Iterator[None]:
+def naming_other_layout(bank: Filter) -> Iterator[None]:
     """Say of a bias that does not fit a filter when the filter's layout may be the cause.
 
     Examples
     --------
     >>> import numpy as np
     >>> from cnncli.filters.filter import from_array
-    >>> with layout_told(from_array(np.ones((8, 1, 3, 3)), name="w")):
+    >>> with naming_other_layout(from_array(np.ones((8, 1, 3, 3)), name="w")):
     ...     raise ShapeError("got 8")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
     cnncli.errors.ShapeError: got 8: w read as hwio, window 8x1, 3 maps; --filter-layout oihw is ...

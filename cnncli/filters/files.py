@@ -14,7 +14,7 @@ import numpy as np
 from cnncli.core.arrays import Array
 from cnncli.errors import OptionError, ShapeError, nearest, printable, quote
 from cnncli.filters.builtin_names import SUFFIX, builtin_file, builtin_names
-from cnncli.filters.channels import layout_told
+from cnncli.filters.channels import naming_other_layout
 from cnncli.filters.filter import Filter, LoadedArray, from_loaded
 from cnncli.filters.generators import GENERATORS, make_by_text
 from cnncli.filters.matrix_text import (
@@ -100,7 +100,7 @@ def load_filter(
     _check_image_filter(loaded)
     bank = from_loaded(loaded, layout)
     if loaded.bias is not None:
-        with layout_told(bank):
+        with naming_other_layout(bank):
             bias = replace(loaded, array=loaded.bias).per_map(bank.maps)
         bank = replace(bank, bias=bias)
     note = _shape_note(loaded)

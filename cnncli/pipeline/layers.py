@@ -133,11 +133,11 @@ def conv_layer(given: Sequence[FilterLike], settings: ConvSettings) -> ConvLayer
 
 def _load_bias(bias: str | float | Array, bank: Filter) -> LoadedArray:
     """Load the bias of a filter; where it does not fit, the filter's layout may be the cause."""
-    from cnncli.filters.channels import layout_told
+    from cnncli.filters.channels import naming_other_layout
     from cnncli.filters.files import load_bias
     from cnncli.filters.filter import LoadedArray
 
-    with layout_told(bank):
+    with naming_other_layout(bank):
         if isinstance(bias, str):
             return load_bias(bias, bank.maps)
         loaded = LoadedArray(np.asarray(bias), "bias", "bias")
