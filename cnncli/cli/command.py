@@ -49,7 +49,7 @@ class Option(click.Option):
     def get_help_extra(self, ctx: click.Context) -> Any:
         """Return what stands in brackets: a range only if it has two ends."""
         extra = super().get_help_extra(ctx)
-        if isinstance(self.type, click.IntRange | click.FloatRange) and self.type.max is None:
+        if isinstance(self.type, click.IntRange) and self.type.max is None:
             extra.pop("range", None)
         return extra
 

@@ -23,7 +23,7 @@ from cnncli.cli.options import (
     overwrite_option,
 )
 from cnncli.cli.progress import is_terminal_stream, show_steps, tell_file
-from cnncli.cli.types import ChannelCount, Numbers, NumberWithin, WholeNumber
+from cnncli.cli.types import ChannelCount, FiniteFloat, Numbers, WholeNumber
 from cnncli.errors import quote
 
 if TYPE_CHECKING:
@@ -126,7 +126,8 @@ class ExplanationOptions(OptionGroup):
         help="Show N rows and columns of the input.  [default: enough for 5x5 outputs]",
     )
     fps: float = option(
-        "--fps", type=NumberWithin(0.1, 50), default=2, metavar="F", help="Frames per second."
+        "--fps", type=FiniteFloat(within=(0.1, 50)), default=2, metavar="F",
+        help="Frames per second."
     )
     most: int = option(
         "--frames", type=WholeNumber(1, 500), default=60, metavar="N",

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
 import re
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -15,7 +17,7 @@ from cnncli.errors import OptionError
 from cnncli.filters.builtin_names import builtin_names
 from cnncli.filters.matrix_text import parse_number, with_points
 from cnncli.io.limits import MAX_CELLS, UNITS
-from cnncli.render.options import RANGES, parse_range
+from cnncli.render.options import RANGES, check_limits
 
 if TYPE_CHECKING:
     AnyParamType = click.ParamType[Any]
@@ -125,36 +127,11 @@ class WholeNumber(click.IntRange):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Return the number, or fail with what it must be."""
-        convert: Callable[..., Any] = self.fail
-        if not isinstance(value, str) or _is_whole(value):
-            convert = super().convert
-        return _within(self, convert, "a whole number", value, param, ctx)
-
-
-class NumberWithin(click.FloatRange):
-    """A number within bounds; any other is refused as all options do."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return the number, or fail with what it must be."""
-        return _within(self, super().convert, "a number", value, param, ctx)
-
-
-def _within(
-    kind: click.IntRange | click.FloatRange,
-    convert: Callable[..., Any],
-    what: str,
-    value: Any,
-    *where: Any,
-) -> Any:
-    """Return what click makes of a text, or fail with the bounds."""
-    try:
-        return convert(value, *where)
-    except click.BadParameter:
-        bounds = f"from {kind.min:g}" if kind.max is None else f"of {kind.min:g} to {kind.max:g}"
-        point = with_points(str(value))
-        is_decimal = isinstance(kind, click.FloatRange) and point != value
-        answer = f" Did you mean {point}?" if is_decimal else ""
-        kind.fail(f"must be {what} {bounds}, got {value!r}.{answer}", *where)
+        with contextlib.suppress(click.BadParameter):
+            if not isinstance(value, str) or _is_whole(value):
+                return super().convert(value, param, ctx)
+        bounds = f"from {self.min:g}" if self.max is None else f"of {self.min:g} to {self.max:g}"
+        self.fail(f"must be a whole number {bounds}, got {value!r}.", param, ctx)
 
 
 class Numbers(TextType):
@@ -204,34 +181,47 @@ class RangeType(TextType):
     name = "range"
     metavar = "|".join((*RANGES, "LO,HI"))
     words = RANGES
+    form = f"{', '.join(RANGES)} or LO,HI"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return the word, or the two numbers."""
+    def parse(self, text: str) -> tuple[float, ...] | None:
+        """Return the two numbers."""
         try:
-            return parse_range(value) if isinstance(value, str) else value
+            low, high = map(parse_number, text.split(","))
+        except ValueError:
+            return None
+        try:
+            check_limits(low, high)
         except OptionError as error:
-            answer = self._answer(value)
-            self.fail(f"{error}.{answer}" if answer else str(error), param, ctx)
+            raise click.BadParameter(str(error)) from None
+        return low, high
 
 
 class FiniteFloat(TextType):
-    """A finite number or fraction, above a bound if there is one."""
+    """A finite number or fraction, above a bound or within two if there are some."""
 
     name = "number"
 
-    def __init__(self, above: float | None = None, allow_inf: bool = False) -> None:
-        self.above, self.allow_inf = above, allow_inf
+    def __init__(
+        self,
+        above: float | None = None,
+        allow_inf: bool = False,
+        within: tuple[float, float] = (-math.inf, math.inf),
+    ) -> None:
+        self.above, self.allow_inf, self.within = above, allow_inf, within
         self.form = "a number" if above is None else f"a number above {above:g}"
+        if within[0] > -math.inf:
+            self.form = f"a number of {within[0]:g} to {within[1]:g}"
 
     def parse(self, text: str) -> float | None:
         """Return the number."""
+        if self.allow_inf and text.lower() in ("inf", "infinity"):
+            return math.inf
         try:
-            number = parse_number(text) if "/" in text else float(text)
-        except (ValueError, OptionError):
+            number = parse_number(text)
+        except ValueError:
             return None
-        if number != number or (abs(number) == float("inf") and not self.allow_inf):
-            return None
-        return number if self.above is None or number > self.above else None
+        is_above = self.above is None or number > self.above
+        return number if is_above and self.within[0] <= number <= self.within[1] else None
 
 
 class Floats(TextType):

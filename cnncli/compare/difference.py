@@ -155,7 +155,7 @@ def tolerance_of(a: Values, b: Values, levels: float | None = None, steps: float
     levels : float, optional
         255 or 65535, if one of them comes from a picture of that many levels above black.
     steps : float
-        From one level to the next, in values, of those that are a picture's values.
+        The difference in value between neighbouring levels, of pictures read as values, added up.
 
     Examples
     --------

@@ -124,7 +124,7 @@ def compare_results(
 
 
 def _widest_step(picture: Picture) -> float:
-    """Return from one level to the next, in values, what is the most of a picture's maps."""
+    """Return the largest difference in value between neighbouring levels of a picture's maps."""
     ranges = recorded_ranges(picture.record)
     return max((mapping.step(depth) for mapping, depth in ranges), default=0.0)
 

@@ -24,8 +24,9 @@ from cnncli.filters.matrix_text import (
     point_hint,
     quoted_start,
     respell_kernel,
+    with_points,
 )
-from cnncli.filters.readers import NOT_READ, READERS, TEXTS, read_file, read_stdin
+from cnncli.filters.readers import NOT_READ, READERS, read_file, read_stdin
 from cnncli.io import atomic, npy
 from cnncli.io.atomic import is_folder_name, is_special, is_stdout, make_folder
 from cnncli.io.nearby import files_like
@@ -103,20 +104,28 @@ def load_filter(
         with naming_other_layout(bank):
             bias = replace(loaded, array=loaded.bias).per_map(bank.maps)
         bank = replace(bank, bias=bias)
-    note = _shape_note(loaded)
-    return replace(bank, notes=(*bank.notes, note)) if note else bank
+    notes = [*_decimal_comma_note(loaded, text), *_one_row_note(loaded)]
+    return replace(bank, notes=(*bank.notes, *notes))
 
 
-def _shape_note(loaded: LoadedArray) -> str:
-    """Say of as many numbers as a square has that they are one row, and of halved decimals."""
-    rows, count = loaded.array.shape if loaded.array.ndim == 2 else (0, 0)
+def _decimal_comma_note(loaded: LoadedArray, text: str) -> list[str]:
+    """Say of rows such as 0,5 that decimals have a point."""
+    is_inline = loaded.name == INLINE
+    has_commas = with_points(text) != text if is_inline else text.lower().endswith(".csv")
+    if not has_commas or loaded.array.shape[1:] != (2,):
+        return []
+    hint = point_hint(loaded.array.ravel().tolist())
+    return [f"{loaded.name}: {len(loaded.array)}x2; {hint}"] if hint else []
+
+
+def _one_row_note(loaded: LoadedArray) -> list[str]:
+    """Say of as many typed numbers as a square has that they are one row."""
+    count = loaded.array.size
     side = math.isqrt(count)
-    is_text = loaded.name == INLINE or (loaded.path and loaded.path.suffix.lower() in TEXTS)
-    if count == 2 and is_text and (hint := point_hint(loaded.array.ravel().tolist())):
-        return f"{loaded.name}: {rows}x2; {hint}"
-    if loaded.name != INLINE or rows != 1 or side < 3 or side * side != count:
-        return ""
-    return f"{INLINE}: one row of {count} numbers; for {side}x{side} end each row with ';'"
+    is_row = loaded.name == INLINE and loaded.array.shape[:-1] == (1,)
+    if not is_row or side < 3 or side * side != count:
+        return []
+    return [f"{INLINE}: one row of {count} numbers; for {side}x{side} end each row with ';'"]
 
 
 def load_bias(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from cnncli._dataclass import dataclass
 from cnncli.errors import OptionError, among
-from cnncli.filters.matrix_text import with_points
+from cnncli.filters.matrix_text import parse_number, with_points
 from cnncli.io.limits import MAX_SIDE
 
 if TYPE_CHECKING:
@@ -153,7 +153,7 @@ def _read_value(text: str, parameter: Parameter, value: str) -> Any:
             return sides[0] if len(sides) == 1 else sides
         if parameter.type == "choice":
             return value
-        return float(value) if parameter.type == "float" else int(value)
+        return parse_number(value) if parameter.type == "float" else int(value)
     except ValueError:
         radius, _, sigma = value.partition("x")
         if parameter.name == "sigma" and radius.isdecimal() and sigma and len(radius) < 4:

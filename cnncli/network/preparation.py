@@ -35,14 +35,11 @@ class InputScaleLayer(ScaleLayer):
         As in `ScaleLayer`.
     names : tuple of str
         Those of both that have one number for each channel, with dashes if they are options.
-    hint : str, optional
-        How to write them, if they look like something else.
     scale : float
         What pixels are multiplied by before the mean is taken off.
     """
 
     names: tuple[str, ...] = ()
-    hint: str | None = None
     scale: float = 1.0
 
     def output_shape(self, shape: Shape) -> Shape:
@@ -51,7 +48,8 @@ class InputScaleLayer(ScaleLayer):
             try:
                 check_per_channel(" and ".join(self.names), self.factor, shape[3])
             except ShapeError as error:
-                raise _problem(str(error), *self.names, kind=ShapeError, hint=self.hint) from None
+                hint = point_hint((-self.offset).tolist())
+                raise _problem(str(error), *self.names, kind=ShapeError, hint=hint) from None
         return shape
 
 
@@ -120,7 +118,8 @@ class Preparation:
         )
         mean, std = _numbers(mean_name, self.mean), _numbers(std_name, self.std)
         if not std.all():
-            raise _problem(f"{std_name} must not contain 0", std_name)
+            hint = point_hint(std.tolist())
+            raise _problem(f"{std_name} must not contain 0", std_name, hint=hint)
         if len({mean.size, std.size} - {1}) > 1:
             both, sizes = f"{mean_name} and {std_name}", f"got {mean.size} and {std.size}"
             in_file = [name for name in ("mean", "std") if name not in options]
@@ -137,8 +136,7 @@ class Preparation:
             raise _problem(f"{quotients} must be finite", scale_name, mean_name, std_name)
         several = ((mean_name, mean), (std_name, std))
         names = tuple(name for name, array in several if array.size > 1)
-        hint = next((hint for _, array in several if (hint := point_hint(array.tolist()))), None)
-        return InputScaleLayer(factor, offset, self.whole, names, hint, self.scale)
+        return InputScaleLayer(factor, offset, self.whole, names, self.scale)
 
 
 def _problem(

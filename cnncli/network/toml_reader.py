@@ -40,10 +40,8 @@ _MOST_BITS: Final = 4_096
 # A name of n parts joined by dots takes the TOML reader n * n steps.
 _MAX_STEPS: Final = 10**7
 _DECIMAL: Final = re.compile(r"(?<![\w.\"'-])\d+\.\d+(?:[eE][+-]?\d+)?(?![\w.])")
-_DECIMAL_COMMA: Final = re.compile(r"\w{1,40}\s*=\s*-?\d{1,20},\d{1,20}", re.ASCII)
-_BARE_TEXT: Final = re.compile(
-    r"\s*([\w-]{1,40})\s*=\s*([A-Za-z./][^\s\"'#\[\]{}]{0,80})\s*(?:#.*)?"
-)
+_NUMBER_WITH_COMMA: Final = re.compile(r"\w{1,40}\s*=\s*-?\d{1,20},\d{1,20}", re.ASCII)
+_BARE_TEXT: Final = re.compile(r"([\w-]{1,40})\s*=\s*([A-Za-z./][^\s\"'\[\]{}]{0,80})")
 """A line with a text that has no quotes."""
 
 
@@ -120,8 +118,8 @@ def _toml_hint(error: str, text: str) -> str | None:
     if "('layers',)" in error:
         return "each layer begins with [[layers]]"
     at = re.search(r"\(at line (\d+),", error)
-    line = text.split("\n")[int(at[1]) - 1].strip() if at else ""
-    if _DECIMAL_COMMA.fullmatch(line):
+    line = text.split("\n")[int(at[1]) - 1].partition("#")[0].strip() if at else ""
+    if _NUMBER_WITH_COMMA.fullmatch(line):
         return f"decimals have a point: {with_points(line)}"
     word = _BARE_TEXT.fullmatch(line) if error.startswith("Invalid value") else None
     if word is None:

@@ -73,12 +73,13 @@ def _scale_notes(network: Network, picture: Picture) -> tuple[str, ...]:
         return ()
     factor, offset = scales[0].factor, scales[0].offset
     if picture.levels is not None:
-        white = f"white becomes {float(np.abs(factor + offset).max()):.4g}: pixels are 0..1"
+        white = f"white becomes {float(np.abs(factor + offset).max()):.4g}"
         if np.abs(factor).max() < _FAINT:
-            return (f"{white} and need no division by 255",)
+            return (f"{white}: pixels are 0..1 and need no division by 255",)
         is_other = (np.abs(offset) > 0) & (np.abs(offset) < _FAINT * np.abs(factor))
         is_other &= abs(scales[0].scale) > _FAR
-        return (f"{white}, as this mean is, and scale is not",) if is_other.any() else ()
+        text = f"{white}: the mean is for pixels of 0..1, so leave the scale out"
+        return (text,) if is_other.any() else ()
     if picture.is_picture or picture.scale != 1 or picture.pixels.dtype.kind != "f":
         return ()
     top = float(picture.pixels.max(initial=0))

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from cnncli.core.choices import FITS, PREPARATIONS
 from cnncli.errors import OptionError, ShapeError
-from cnncli.filters.matrix_text import point_hint
 
 if TYPE_CHECKING:
     from cnncli.core.geometry import Pair
@@ -96,9 +95,6 @@ def prepare_fields(
         raise OptionError(
             f"{names[0]} and {names[1]} must have the same length, got {len(mean)} and {len(std)}"
         )
-    std = std if isinstance(std, tuple) else (std,)
-    if 0 in std:
-        raise OptionError("--std must not contain 0", hint=point_hint(std))
     return found
 
 

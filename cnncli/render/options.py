@@ -155,39 +155,6 @@ def in_colour(groups: Sequence[MapGroup]) -> tuple[MapGroup, ...]:
     return (MapGroup("rgb", tuple(channel for group in groups for channel in group.channels)),)
 
 
-def parse_range(text: str) -> str | tuple[float, float]:
-    """Read the text of ``--range``.
-
-    Parameters
-    ----------
-    text : str
-        One of `RANGES`, or ``LO,HI``.
-
-    Returns
-    -------
-    str or (float, float)
-
-    Raises
-    ------
-    OptionError
-        For anything else.
-
-    Examples
-    --------
-    >>> parse_range("-2,2")
-    (-2.0, 2.0)
-    """
-    if text in RANGES:
-        return text
-    try:
-        lo, hi = (float(part) for part in text.split(","))
-    except ValueError:
-        words = ", ".join(RANGES)
-        raise OptionError(f"must be {words} or LO,HI, got {text!r}") from None
-    check_limits(lo, hi)
-    return lo, hi
-
-
 def check_limits(lo: float, hi: float) -> None:
     """Raise OptionError unless both limits are finite and the first is the smaller one."""
     if not (math.isfinite(lo) and math.isfinite(hi) and lo < hi):

@@ -191,7 +191,7 @@ def files(empty_folder: Path) -> None:
     wrong = {"kernel": "kernel = 'edge'", "bare": "filter=edge  # so", "true": "flip = True"}
     for name, line in wrong.items():
         Path(f"{name}.toml").write_text(f"[[layers]]\ntype = 'conv'\n{line}\n")
-    Path("comma.toml").write_text("[[layers]]\ntype = 'conv'\nbias = 0,5\n")
+    Path("comma.toml").write_text("[[layers]]\ntype = 'conv'\nbias = 0,5  # half\n")
     Path("single.toml").write_text("[layers]\ntype = 'pool'\n")
     Path("edges").mkdir()
     save("my dog.png", PHOTO)

@@ -158,7 +158,7 @@ def test_a_spreadsheet_with_semicolons_is_told_what_parts_numbers() -> None:
 
 @pytest.mark.parametrize(
     ("text", "noted"),
-    [("0,5; 0,25", True), ("0,5\n", True), ("0 1", False), ("0,1; -1,0", False), ("0.5,5", False)],
+    [("0,5; 0,25", True), ("0,5\n", True), ("0,1; -1,0", False), ("0.5,5", False)],
 )
 def test_decimals_with_commas_are_noted(text: str, noted: bool) -> None:
     Path("a.csv").write_text(text.replace("; ", "\n"))
@@ -166,3 +166,9 @@ def test_decimals_with_commas_are_noted(text: str, noted: bool) -> None:
         rows = len(text.split(";"))
         note = f"{name}: {rows}x2; decimals have a point: 0.5"
         assert load_filter(given).notes == (note,) * noted
+
+
+def test_numbers_with_spaces_between_are_no_decimals_with_commas() -> None:
+    Path("a.txt").write_text("0 2\n0 5\n")
+    for given in ("0 2", "0 2; 0 5", "0, 2", "[[0, 2]]", "a.txt"):
+        assert load_filter(given).notes == ()

@@ -110,7 +110,7 @@ def test_arrays_that_are_no_values_of_0_to_1_are_told_what_becomes_of_them(
         (["--std", "255"], "need no division by 255"),
         (
             ["--prep", "imagenet", "--scale", "255"],
-            "white becomes 1136: pixels are 0..1, as this mean is, and",
+            "white becomes 1136: the mean is for pixels of 0..1, so leave the scale out",
         ),
         (["--scale", "255", "--mean", "0.5"], "white becomes 254.5"),
         (["--prep", "imagenet"], None),

@@ -8,7 +8,7 @@ import pytest
 from cnncli.errors import OptionError
 from cnncli.render import colormaps
 from cnncli.render.grey_levels import LevelMapping
-from cnncli.render.options import MapGroup, RenderOptions, parse_range, picture_names
+from cnncli.render.options import MapGroup, RenderOptions, picture_names
 from cnncli.render.tiles import make_tiles, render_notes
 
 
@@ -144,17 +144,6 @@ def test_float_is_not_rendered() -> None:
 def test_bad_options(settings: dict[str, object], words: str) -> None:
     with pytest.raises(OptionError, match=words):
         RenderOptions(**settings)  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize("text", ["", "best", "1", "1,2,3", "2,1", "0,nan", "a,b"])
-def test_bad_range_text(text: str) -> None:
-    with pytest.raises(OptionError, match="must be|needs finite"):
-        parse_range(text)
-
-
-@pytest.mark.parametrize(("text", "range"), [("clip", "clip"), ("-1e3,.5", (-1000.0, 0.5))])
-def test_range_text(text: str, range: str | tuple[float, float]) -> None:
-    assert parse_range(text) == range
 
 
 def test_names_of_a_batch() -> None:

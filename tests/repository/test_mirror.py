@@ -26,7 +26,6 @@ ELSEWHERE = {
     "cli/test_conv.py": "cli/layer cli/layer_commands pipeline/layers",
     "cli/test_explain.py": "explain/run explain/to_json",
     "cli/test_grad.py": "gradients/run pipeline/drawn_field",
-    "cli/test_images.py": "cli/types",
     "cli/test_incomplete_networks.py": "network/load",
     "cli/test_network_input.py": "network/preparation pipeline/largest_values pipeline/networks",
     "cli/test_photo_metadata.py": "io/photo_metadata pipeline/transparency",

@@ -346,7 +346,7 @@ def preset_records(used: Iterable[str] = ()) -> list[PageData]:
     Parameters
     ----------
     used : iterable of str
-        Filters of the page's layers: of built-in banks among them see `map_records`.
+        Filters of the page's layers: the maps of built-in banks among them are added.
 
     Examples
     --------
@@ -358,15 +358,15 @@ def preset_records(used: Iterable[str] = ()) -> list[PageData]:
         {"name": name, "about": what_filter_does(name, rows), "rows": rows.tolist()}
         for name, rows in weights.items()
     ]
-    return records + map_records(used)
+    return records + bank_map_records(used)
 
 
-def map_records(used: Iterable[str]) -> list[PageData]:
+def bank_map_records(used: Iterable[str]) -> list[PageData]:
     """Return each map of built-in banks as `preset_records` does, where words tell what it does.
 
     Examples
     --------
-    >>> map_records(["robinson", "dct_8"])[-2]["about"]
+    >>> bank_map_records(["robinson", "dct_8"])[-2]["about"]
     'edges; above 0: brighter towards the left'
     """
     records = []

@@ -9,9 +9,9 @@ import numpy as np
 
 from cnncli.explain.page.layer_data import (
     PageData,
+    bank_map_records,
     colour_tables,
     image_record,
-    map_records,
     what_filter_does,
 )
 from cnncli.filters.builtin_names import builtin_names
@@ -59,7 +59,7 @@ def playground_page_data() -> PageData:
         "filters": filters,
         "presets": [
             *(_preset_record(record) for record in filters if len(record["shape"]) == 2),
-            *map_records(builtin_names()),
+            *bank_map_records(builtin_names()),
         ],
         "imageNotes": 1,
         "notes": [

@@ -10,7 +10,7 @@ from cnncli.explain.trail import Trail, TrailUnit
 from cnncli.render.text_table import cut_middle, text_table
 
 TITLES: Final = ("layer", "map", "row", "column", "value", "x weight", "= contribution")
-AGAINST: Final = "against: its contribution has not the sign of the value above it"
+AGAINST: Final = "against: this contribution has the other sign than the value above it"
 LEAST_NAME: Final = 8
 """Letters that a layer's name keeps however narrow the terminal is."""
 
