@@ -229,7 +229,8 @@ def _record(node: Node, shape: Shape, dtype: np.dtype[Any], kind: np.dtype[Any])
     if not layer.has_gradient:
         return {"op": "onnx"}
     numbers = {name: _numbers(array) for name, array in layer.parameters.items()}
-    return {"op": layer.op} | numbers | _settings(layer, shape)
+    single = {"single": dtype == np.float32} if isinstance(layer, ResizeLayer) else {}
+    return {"op": layer.op} | numbers | single | _settings(layer, shape)
 
 
 def _settings(layer: AnyLayer, shape: Shape) -> PageData:

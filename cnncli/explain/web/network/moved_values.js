@@ -79,12 +79,12 @@ function movedArithmetic(layer, unit) {
   return read && { value: read.value, isBorder, reads: [{ ...read, amount: read.value }] };
 }
 
-/** Where the middle of an output cell lies on an axis of the input, in float32 as the core has it. */
+/** Where the middle of an output cell lies on an axis of the input; `round` has the precision of the core's values. */
 const COORDINATES = {
-  "half-pixel": (place, scale) => Math.fround(Math.fround((place + 0.5) / scale) - 0.5),
-  "pytorch-half-pixel": (place, scale, size, out) => (out > 1 ? COORDINATES["half-pixel"](place, scale) : 0),
-  asymmetric: (place, scale) => Math.fround(place / scale),
-  "align-corners": (place, _, size, out) => (out > 1 ? Math.fround(Math.fround(place * (size - 1)) / (out - 1)) : 0),
+  "half-pixel": (round, place, scale) => round(round((place + 0.5) / scale) - 0.5),
+  "pytorch-half-pixel": (round, place, scale, size, out) => (out > 1 ? COORDINATES["half-pixel"](round, place, scale) : 0),
+  asymmetric: (round, place, scale) => round(place / scale),
+  "align-corners": (round, place, _, size, out) => (out > 1 ? round(round(place * (size - 1)) / (out - 1)) : 0),
 };
 
 /** Half a cell, and what places in float32 may be off it. */
@@ -106,9 +106,9 @@ function cubicWeight(distance) {
 }
 
 /** The cells of an axis of `size` that one of `out` cells of a resize is made of: [cell, weight] each. */
-function resizeTaps({ mode, coordinates, rounding, scale }, axis, size, out, index) {
-  const given = Math.fround(scale[axis] ?? out / size);
-  let place = COORDINATES[coordinates](index, given, size, out);
+function resizeTaps({ mode, coordinates, rounding, scale, single }, axis, size, out, index) {
+  const round = single || mode === "nearest" ? Math.fround : (number) => number;
+  let place = COORDINATES[coordinates](round, index, round(scale[axis] ?? out / size), size, out);
   const inside = (cell) => Math.min(Math.max(cell, 0), size - 1);
   if (mode === "nearest") return [[inside(ROUNDINGS[rounding](place)), 1]];
   if (mode === "linear") place = inside(place);
