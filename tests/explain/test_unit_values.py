@@ -36,10 +36,8 @@ pytestmark = [
     pytest.mark.skipif(NODE is None, reason="neither node nor the extra browser is installed"),
 ]
 
-UP_TO_VALUES = PAGES["network"][: PAGES["network"].index("network/unit_values.js") + 1]
-
-SCRIPTS = tuple(name for name in UP_TO_VALUES if name != "shared/focus.js")
-"""The arithmetic, and what it is made of; the scripts behind it, and the focus, need a page."""
+SCRIPTS = PAGES["network"][: PAGES["network"].index("network/unit_values.js") + 1]
+"""The arithmetic, and what it is made of; the scripts behind it write on the page."""
 
 NETWORKS = 100
 
