@@ -70,14 +70,14 @@ class Difference:
         return self.count == 0
 
 
-def find_difference(a: Values, b: Values, tolerance: float) -> Difference:
+def find_difference(a: Values, b: Values, tolerance: float | FloatArray) -> Difference:
     """Compare two results.
 
     Parameters
     ----------
     a, b : ndarray, shape (N, H, W, C)
-    tolerance : float
-        Absolute.
+    tolerance : float or ndarray, shape (C,)
+        Absolute, of all channels or of each.
 
     Raises
     ------
@@ -104,7 +104,7 @@ def find_difference(a: Values, b: Values, tolerance: float) -> Difference:
         mean=float(apart.mean()),
         count=int(np.count_nonzero(apart > tolerance)),
         size=apart.size,
-        tolerance=tolerance,
+        tolerance=float(np.max(tolerance)),
     )
 
 

@@ -102,16 +102,19 @@ def compare_results(
         b = b.reshape(a.shape)
         notes += (f"note: {a.size} scores each, compared in their order",)
     levels = pictures[0].levels, pictures[1].levels
+    steps = sum(map(_steps, pictures)) if read.restore and tolerance is None else 0.0
     if tolerance is None:
-        steps = 0.0 if read.restore is None else sum(map(_widest_step, pictures))
-        tolerance = tolerance_of(a, b, min(filter(None, levels), default=None), steps)
-    difference = find_difference(a, b, tolerance) if a.shape == b.shape else None
+        least = float(np.min(steps))
+        tolerance = tolerance_of(a, b, min(filter(None, levels), default=None), least)
+    # Each map may have a range of its own.
+    limits = np.maximum(tolerance, ROUNDED * np.asarray(steps))
+    difference = find_difference(a, b, limits) if a.shape == b.shape else None
     if difference is not None and difference.equal:
         same = pictures[0].shape == pictures[1].shape
         transparency = _transparency(paths, read) if same else None
         return Comparison(names, shapes, difference, notes, transparency=transparency)
     explanations = _by_layer(pictures, paths, read, tolerance, layer, image)
-    explanation = _cut_off(pictures, tolerance) or explain(a, b, tolerance, levels)
+    explanation = _cut_off(pictures, limits) or explain(a, b, tolerance, levels)
     if explanation is not None:
         explanations.append(explanation)
     elif not explanations:
@@ -123,13 +126,13 @@ def compare_results(
     return Comparison(names, shapes, difference, (*explanations, *notes))
 
 
-def _widest_step(picture: Picture) -> float:
-    """Return the largest difference in value between neighbouring levels of a picture's maps."""
-    ranges = recorded_ranges(picture.record)
-    return max((mapping.step(depth) for mapping, depth in ranges), default=0.0)
+def _steps(picture: Picture) -> float | FloatArray:
+    """Return the difference in value between neighbouring levels of each map of a picture."""
+    steps = np.array([mapping.step(depth) for mapping, depth in recorded_ranges(picture.record)])
+    return steps if len(steps) == picture.shape[3] else float(steps.max(initial=0.0))
 
 
-def _cut_off(pictures: Sequence[Picture], tolerance: float) -> str | None:
+def _cut_off(pictures: Sequence[Picture], tolerance: float | FloatArray) -> str | None:
     """Say if two results are equal but for values beyond the ranges of pictures read as values."""
     values = [picture.values() for picture in pictures]
     if values[0].shape != values[1].shape:

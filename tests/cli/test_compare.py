@@ -240,6 +240,17 @@ def test_a_value_within_the_range_of_a_picture_is_not_said_to_be_cut_off() -> No
     assert "cuts off" not in run_cli("compare", "w.npy", "a.png", "--as-values", code=1).stdout
 
 
+def test_each_map_of_a_sheet_is_compared_by_the_steps_of_its_own_range() -> None:
+    small = np.random.default_rng(1).normal(size=(9, 8, 1))
+    both = np.concatenate([small, small * 1000], 2)
+    save_array("both.npy", both)
+    run_cli("pad", "both.npy", "--padding", 0, "--range", "symmetric", "-o", "sheet.png")
+    run_cli("compare", "sheet.png", "both.npy", "--as-values")
+    both[..., 0] = np.random.default_rng(2).normal(size=(9, 8))
+    save_array("other.npy", both)
+    run_cli("compare", "sheet.png", "other.npy", "--as-values", code=1)
+
+
 def test_the_image_of_two_results_may_carry_json_of_another_program() -> None:
     text = PngInfo()
     text.add_text("comment", '{"by": "scanner"}')
