@@ -26,6 +26,7 @@ from cnncli.system.files import is_plain_file
 if TYPE_CHECKING:
     from cnncli.batch.report import Report
     from cnncli.batch.run import Runner
+    from cnncli.batch.sources import Sources
     from cnncli.network.model import Model
     from cnncli.pipeline.job import Job, Outcome, Task
     from cnncli.pipeline.output_checks import OutputPlan
@@ -52,7 +53,7 @@ def run_batch(
     **settings
         Further fields of the `Job`.
     """
-    from cnncli.batch.report import Report, left_out_lines
+    from cnncli.batch.report import Report
     from cnncli.batch.run import InlineRunner, run
     from cnncli.batch.sources import gather
     from cnncli.pipeline.output_names import output_folder
@@ -79,10 +80,7 @@ def run_batch(
     inline = isinstance(runner, InlineRunner)
     start_work()
     if not results.quiet:
-        for line in left_out_lines(sources.left_out, sources.sub_folders):
-            tell(line)
-        if _leaves_file_empty(plan, batch, results):
-            tell("note: standard output is a file and gets nothing; -o - writes the values there")
+        _tell_of_plan(sources, plan, batch, results)
     if report.total > 1:
         signals.set_progress(lambda: f"{report.done} of {report.total} done")
     with (
@@ -122,6 +120,18 @@ def _check(batch: BatchOptions, results: ResultOptions) -> None:
         raise click.UsageError("--dry-run writes nothing, so it excludes --report.")
     if batch.dry_run:
         check_output_open()
+
+
+def _tell_of_plan(
+    sources: Sources, plan: OutputPlan, batch: BatchOptions, results: ResultOptions
+) -> None:
+    """Tell of images that are left out, and of a file on standard output that gets nothing."""
+    from cnncli.batch.report import left_out_lines
+
+    for line in left_out_lines(sources.left_out, sources.sub_folders):
+        tell(line)
+    if _leaves_file_empty(plan, batch, results):
+        tell("note: standard output is a file and gets nothing; -o - writes the values there")
 
 
 def _leaves_file_empty(plan: OutputPlan, batch: BatchOptions, results: ResultOptions) -> bool:

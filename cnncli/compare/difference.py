@@ -146,7 +146,7 @@ def absolute_difference(a: Values, b: Values) -> Values:
     return np.where(same, 0.0, np.where(np.isfinite(apart), apart, np.inf))
 
 
-def tolerance_of(a: Values, b: Values, levels: float | None = None, steps: float = 0.0) -> float:
+def tolerance_of(a: Values, b: Values, levels: float | None = None) -> float:
     """Return the difference below which results count as equal.
 
     Parameters
@@ -154,20 +154,16 @@ def tolerance_of(a: Values, b: Values, levels: float | None = None, steps: float
     a, b : ndarray
     levels : float, optional
         255 or 65535, if one of them comes from a picture of that many levels above black.
-    steps : float
-        The difference in value between neighbouring levels, of pictures read as values, added up.
 
     Examples
     --------
     >>> tolerance_of(np.ones(3), np.ones(3)), tolerance_of(np.ones(3), np.ones(3), 52.0)
     (1e-05, 0.01)
-    >>> tolerance_of(np.ones(3), np.ones(3), steps=2 / 255) > 1 / 255
-    True
     """
     if levels is not None:
-        return max(ROUNDED / levels, ROUNDED * steps)
+        return ROUNDED / levels
     finite = [np.abs(v[np.isfinite(v)]) for v in (a, b)]
-    return max(1e-5 * max([1.0, *(float(v.max()) for v in finite if v.size)]), ROUNDED * steps)
+    return 1e-5 * max([1.0, *(float(v.max()) for v in finite if v.size)])
 
 
 def rounding_of(a: Values, b: Values, share: float = 1e-4) -> float:

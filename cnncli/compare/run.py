@@ -104,10 +104,10 @@ def compare_results(
     levels = pictures[0].levels, pictures[1].levels
     steps = sum(map(_steps, pictures)) if read.restore and tolerance is None else 0.0
     if tolerance is None:
-        least = float(np.min(steps))
-        tolerance = tolerance_of(a, b, min(filter(None, levels), default=None), least)
+        tolerance = tolerance_of(a, b, min(filter(None, levels), default=None))
     # Each map may have a range of its own.
     limits = np.maximum(tolerance, ROUNDED * np.asarray(steps))
+    tolerance = float(limits.min())
     difference = find_difference(a, b, limits) if a.shape == b.shape else None
     if difference is not None and difference.equal:
         same = pictures[0].shape == pictures[1].shape

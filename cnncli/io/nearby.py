@@ -49,14 +49,9 @@ def files_like(path: str, near_only: bool = False) -> str | None:
     except (OSError, ValueError):
         # No link, as nearly all that is missing.
         folder, name = os.path.split(path)
+    if meant := _without_signs(path):
+        return meant
     suffix = Path(name).suffix.lower()
-    for other in (path.strip("'\""), path.replace("\\", "/"), path.replace("\\", "")):
-        if other != path and os.path.isfile(other):
-            return f"there is {quote(other)}"
-    file, _, key = path.partition(":")
-    if os.path.isfile(file):
-        is_archive = file.lower().endswith(".npz")
-        return array_hint(file, key) if is_archive else f"there is {quote(file)}"
     try:
         with os.scandir(folder or ".") as entries:
             names = [entry.name for entry in itertools.islice(entries, MOST_ENTRIES)]
@@ -81,6 +76,17 @@ def files_like(path: str, near_only: bool = False) -> str | None:
     if not found:
         return f"no file *{suffix} is in {quote(folder or '.')}"
     return f"there is {', '.join(map(quote, found))}"
+
+
+def _without_signs(path: str) -> str | None:
+    """Say which file is there by the name without its quotes, backslashes or key."""
+    for other in (path.strip("'\""), path.replace("\\", "/"), path.replace("\\", "")):
+        if other != path and os.path.isfile(other):
+            return f"there is {quote(other)}"
+    file, _, key = path.partition(":")
+    if not os.path.isfile(file):
+        return None
+    return array_hint(file, key) if file.lower().endswith(".npz") else f"there is {quote(file)}"
 
 
 def array_hint(archive: str, key: str = "KEY") -> str:

@@ -61,7 +61,7 @@ def trail_lines(trail: Trail, width: int) -> list[str]:
 
 
 def _is_against(above: TrailUnit, unit: TrailUnit) -> bool:
-    """Whether a contribution has not the sign of the value that it goes to."""
+    """Whether a contribution has the other sign than the value that it goes to."""
     return unit.contribution is not None and unit.contribution * above.value < 0
 
 
